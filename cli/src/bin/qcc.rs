@@ -1,0 +1,3 @@
+//! The `qcc` binary.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The `qsim` binary.
+
+fn main() {}

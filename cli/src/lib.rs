@@ -1,0 +1,1 @@
+//! The command line of qcc, qsim and qdse: the only place that prints.

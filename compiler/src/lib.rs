@@ -1,0 +1,1 @@
+//! How a network becomes a program.

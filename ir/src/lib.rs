@@ -1,0 +1,1 @@
+//! What a network is: ONNX in and out, float graph, integer graph, text forms.

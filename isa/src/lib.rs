@@ -1,0 +1,1 @@
+//! What the machine is: numerics, hardware parameters, instructions, program file.

@@ -1,0 +1,1 @@
+//! Int8 loops, plain and SIMD.
