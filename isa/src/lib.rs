@@ -1,1 +1,4 @@
 //! What the machine is: numerics, hardware parameters, instructions, program file.
+
+pub mod hardware;
+pub mod numerics;
