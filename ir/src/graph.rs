@@ -11,7 +11,7 @@ use crate::tensor::{DType, Tensor};
 pub struct ValueId(pub u32);
 
 /// A float network.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
     /// Name of the ONNX graph.
     pub name: String,
@@ -26,7 +26,7 @@ pub struct Graph {
 }
 
 /// One tensor that flows through the graph.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Value {
     /// ONNX name, unique in the graph.
     pub name: String,
@@ -39,7 +39,7 @@ pub struct Value {
 }
 
 /// One operation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     /// ONNX node name, or `<op>_<index>` where the file has none. Unique.
     pub name: String,
@@ -140,4 +140,94 @@ pub enum Op {
         /// Axis normalised, non-negative.
         axis: usize,
     },
+}
+
+impl Graph {
+    /// The value `id`, or `None` when `id` is not of this graph.
+    #[must_use]
+    pub fn value(&self, id: ValueId) -> Option<&Value> {
+        self.values.get(id.0 as usize)
+    }
+}
+
+impl Window {
+    /// Input elements that one window spans along `axis` (0 = y, 1 = x): `(kernel - 1) * dilation + 1`. `None` when a
+    /// part is zero or the product overflows.
+    #[must_use]
+    pub fn reach(&self, axis: usize) -> Option<usize> {
+        let dilation = self.dilation[axis];
+        if dilation == 0 || self.stride[axis] == 0 {
+            return None;
+        }
+        self.kernel[axis].checked_sub(1)?.checked_mul(dilation)?.checked_add(1)
+    }
+
+    /// Windows along `axis` over `extent` input elements. With `ceil` the last window may overrun the padding, but it
+    /// must start before the padding behind the input. `None` when no window fits.
+    #[must_use]
+    pub fn outputs(&self, axis: usize, extent: usize, ceil: bool) -> Option<usize> {
+        let before = self.pad[axis];
+        let padded = extent.checked_add(before)?.checked_add(self.pad[axis + 2])?;
+        let room = padded.checked_sub(self.reach(axis)?)?;
+        let stride = self.stride[axis];
+        if !ceil {
+            return Some(room / stride + 1);
+        }
+        let steps = room.div_ceil(stride);
+        // `steps` is above zero whenever the last window starts behind the input, as the first one never does.
+        let starts_behind = steps.checked_mul(stride).is_none_or(|start| start >= extent + before);
+        Some(if starts_behind && steps > 0 { steps } else { steps + 1 })
+    }
+}
+
+impl Op {
+    /// Fewest and most operands.
+    #[must_use]
+    pub const fn operands(&self) -> (usize, usize) {
+        match self {
+            Op::Conv { .. } | Op::Dense => (2, 3),
+            Op::BatchNorm { .. } => (5, 5),
+            Op::Add | Op::Sub | Op::Mul => (2, 2),
+            Op::Concat { .. } => (1, usize::MAX),
+            Op::Clip { .. }
+            | Op::MaxPool { .. }
+            | Op::AveragePool { .. }
+            | Op::ReduceMean { .. }
+            | Op::Reshape
+            | Op::Transpose { .. }
+            | Op::Pad { .. }
+            | Op::Softmax { .. } => (1, 1),
+        }
+    }
+
+    /// First operand that must be constant, where the operator has such: weights, bias and statistics.
+    #[must_use]
+    pub const fn constant_operands_from(&self) -> Option<usize> {
+        match self {
+            Op::Conv { .. } | Op::Dense | Op::BatchNorm { .. } => Some(1),
+            _ => None,
+        }
+    }
+
+    /// Name in the text form, in reports and in made-up node names.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Op::Conv { .. } => "conv",
+            Op::Dense => "dense",
+            Op::BatchNorm { .. } => "batch_norm",
+            Op::Add => "add",
+            Op::Sub => "sub",
+            Op::Mul => "mul",
+            Op::Clip { .. } => "clip",
+            Op::MaxPool { .. } => "max_pool",
+            Op::AveragePool { .. } => "average_pool",
+            Op::ReduceMean { .. } => "reduce_mean",
+            Op::Concat { .. } => "concat",
+            Op::Reshape => "reshape",
+            Op::Transpose { .. } => "transpose",
+            Op::Pad { .. } => "pad",
+            Op::Softmax { .. } => "softmax",
+        }
+    }
 }

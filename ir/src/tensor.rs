@@ -1,6 +1,11 @@
 //! Small value types shared by both graphs: element types and constant tensors.
+//!
+//! A float constant may borrow the mapped model file, where it lies at any byte offset; the accessors hide that.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
+use thiserror::Error;
 
 /// Element type of a float-graph value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,10 +32,262 @@ pub enum Data {
 }
 
 /// A constant tensor, row-major in the shape's order.
+///
+/// Two tensors are equal when shape, type and every bit agree; it does not matter where the floats are stored.
 #[derive(Clone, Debug)]
 pub struct Tensor {
     /// Extents, outermost first; empty for a scalar.
     pub shape: Vec<usize>,
     /// Elements; their count is the product of `shape`.
     pub data: Data,
+}
+
+/// Why a shape and its elements do not make a tensor.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TensorError {
+    /// The product of the extents does not fit the address space.
+    #[error("a tensor of shape {shape:?} is larger than the address space")]
+    TooLarge {
+        /// The extents.
+        shape: Vec<usize>,
+    },
+    /// Element count and shape disagree.
+    #[error("found {found} elements, expected {expected} for shape {shape:?}")]
+    Count {
+        /// The extents.
+        shape: Vec<usize>,
+        /// Their product.
+        expected: usize,
+        /// Elements given.
+        found: usize,
+    },
+}
+
+/// Product of the extents; `None` when it, or its size at eight bytes an element, leaves the address space.
+#[must_use]
+pub fn element_count(shape: &[usize]) -> Option<usize> {
+    // A zero extent makes the tensor empty whatever the others are.
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    let count = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent))?;
+    (count <= isize::MAX as usize / 8).then_some(count)
+}
+
+impl DType {
+    /// Name in the text form: `f32`, `i64`, `bool`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            DType::F32 => "f32",
+            DType::I64 => "i64",
+            DType::Bool => "bool",
+        }
+    }
+
+    /// The type with that text name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<DType> {
+        [DType::F32, DType::I64, DType::Bool].into_iter().find(|dtype| dtype.name() == name)
+    }
+}
+
+impl Data {
+    /// Element type.
+    #[must_use]
+    pub const fn dtype(&self) -> DType {
+        match self {
+            Data::MappedF32(_) | Data::F32(_) => DType::F32,
+            Data::I64(_) => DType::I64,
+            Data::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// Number of elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Data::MappedF32(bytes) => bytes.len() / 4,
+            Data::F32(values) => values.len(),
+            Data::I64(values) => values.len(),
+            Data::Bool(values) => values.len(),
+        }
+    }
+
+    /// Whether there is no element.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Tensor {
+    /// A tensor of `shape` over `data`.
+    ///
+    /// # Errors
+    /// When the element count differs from the product of `shape`, or that product is not addressable.
+    pub fn new(shape: Vec<usize>, data: Data) -> Result<Tensor, TensorError> {
+        let Some(expected) = element_count(&shape) else {
+            return Err(TensorError::TooLarge { shape });
+        };
+        // A mapped constant must be whole floats, which `len` would round away.
+        let ragged = matches!(&data, Data::MappedF32(bytes) if bytes.len() % 4 != 0);
+        if data.len() != expected || ragged {
+            return Err(TensorError::Count { shape, expected, found: data.len() });
+        }
+        Ok(Tensor { shape, data })
+    }
+
+    /// A float tensor.
+    ///
+    /// # Errors
+    /// As [`Tensor::new`].
+    pub fn from_f32(shape: &[usize], values: Vec<f32>) -> Result<Tensor, TensorError> {
+        Tensor::new(shape.to_vec(), Data::F32(values))
+    }
+
+    /// A vector of integers.
+    #[must_use]
+    pub fn from_i64_vec(values: Vec<i64>) -> Tensor {
+        Tensor { shape: vec![values.len()], data: Data::I64(values) }
+    }
+
+    /// Element type.
+    #[must_use]
+    pub const fn dtype(&self) -> DType {
+        self.data.dtype()
+    }
+
+    /// All floats as one slice: borrowed where they are owned or lie aligned in the map, else copied.
+    /// `None` for other element types.
+    #[must_use]
+    pub fn f32_values(&self) -> Option<Cow<'_, [f32]>> {
+        match &self.data {
+            Data::F32(values) => Some(Cow::Borrowed(values)),
+            Data::MappedF32(bytes) => Some(mapped_f32(bytes)),
+            Data::I64(_) | Data::Bool(_) => None,
+        }
+    }
+
+    /// The floats one by one, never copied as a whole. `None` for other element types.
+    #[must_use]
+    pub fn f32_iter(&self) -> Option<Box<dyn ExactSizeIterator<Item = f32> + '_>> {
+        match &self.data {
+            Data::F32(values) => Some(Box::new(values.iter().copied())),
+            Data::MappedF32(bytes) => Some(Box::new(le_floats(bytes))),
+            Data::I64(_) | Data::Bool(_) => None,
+        }
+    }
+
+    /// The floats, for changing; a mapped constant is copied out of the file first. `None` for other element types.
+    pub fn f32_mut(&mut self) -> Option<&mut Vec<f32>> {
+        if let Data::MappedF32(bytes) = &self.data {
+            self.data = Data::F32(le_floats(bytes).collect());
+        }
+        match &mut self.data {
+            Data::F32(values) => Some(values),
+            Data::MappedF32(_) | Data::I64(_) | Data::Bool(_) => None,
+        }
+    }
+
+    /// The integers. `None` for other element types.
+    #[must_use]
+    pub fn i64_values(&self) -> Option<&[i64]> {
+        match &self.data {
+            Data::I64(values) => Some(values),
+            Data::MappedF32(_) | Data::F32(_) | Data::Bool(_) => None,
+        }
+    }
+
+    /// The only element of a one-element float tensor of any rank.
+    #[must_use]
+    pub fn f32_scalar(&self) -> Option<f32> {
+        let mut values = self.f32_iter()?;
+        if values.len() == 1 { values.next() } else { None }
+    }
+}
+
+impl PartialEq for Tensor {
+    fn eq(&self, other: &Tensor) -> bool {
+        self.shape == other.shape
+            && match (&self.data, &other.data) {
+                (Data::I64(a), Data::I64(b)) => a == b,
+                (Data::Bool(a), Data::Bool(b)) => a == b,
+                _ => match (self.f32_iter(), other.f32_iter()) {
+                    // Bits, so that NaN equals itself and -0.0 differs from 0.0.
+                    (Some(a), Some(b)) => a.map(f32::to_bits).eq(b.map(f32::to_bits)),
+                    _ => false,
+                },
+            }
+    }
+}
+
+/// Floats of little-endian bytes, in order.
+fn le_floats(bytes: &[u8]) -> impl ExactSizeIterator<Item = f32> {
+    bytes.as_chunks::<4>().0.iter().map(|chunk| f32::from_le_bytes(*chunk))
+}
+
+/// The bytes as floats without a copy where alignment and byte order of this computer allow it.
+fn mapped_f32(bytes: &[u8]) -> Cow<'_, [f32]> {
+    if cfg!(target_endian = "little")
+        && let Ok(values) = bytemuck::try_cast_slice(bytes)
+    {
+        return Cow::Borrowed(values);
+    }
+    Cow::Owned(le_floats(bytes).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mapped(offset: usize, values: &[f32]) -> Tensor {
+        let mut raw = vec![0u8; offset];
+        raw.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        Tensor::new(vec![values.len()], Data::MappedF32(Bytes::from(raw).slice(offset..))).unwrap()
+    }
+
+    #[test]
+    fn a_mapped_constant_reads_the_same_at_every_alignment() {
+        let values = [1.5, -0.0, f32::INFINITY, 1e-40];
+        for offset in 0..4 {
+            let tensor = mapped(offset, &values);
+            assert_eq!(tensor.f32_values().unwrap().as_ref(), values);
+            assert_eq!(tensor, Tensor::from_f32(&[4], values.to_vec()).unwrap());
+        }
+        let aligned =
+            (0..4).filter(|&o| matches!(mapped(o, &values).f32_values(), Some(Cow::Borrowed(_))));
+        assert_eq!(aligned.count(), 1, "exactly one offset is aligned and borrows");
+    }
+
+    #[test]
+    fn changing_a_mapped_constant_copies_it_first() {
+        let mut tensor = mapped(1, &[1.0, 2.0]);
+        let original = tensor.clone();
+        tensor.f32_mut().unwrap()[0] = 7.0;
+        assert_eq!(tensor.f32_values().unwrap().as_ref(), [7.0, 2.0]);
+        assert_eq!(original.f32_values().unwrap().as_ref(), [1.0, 2.0]);
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_refused() {
+        assert_eq!(element_count(&[usize::MAX, 2]), None);
+        assert_eq!(element_count(&[usize::MAX, 2, 0]), Some(0));
+        assert_eq!(element_count(&[]), Some(1));
+        assert!(matches!(
+            Tensor::from_f32(&[3], vec![0.0; 2]),
+            Err(TensorError::Count { expected: 3, found: 2, .. })
+        ));
+        let ragged = Data::MappedF32(Bytes::from_static(&[0; 6]));
+        assert!(Tensor::new(vec![1], ragged).is_err());
+    }
+
+    #[test]
+    fn equality_is_by_bits() {
+        let nan = Tensor::from_f32(&[1], vec![f32::NAN]).unwrap();
+        assert_eq!(nan, nan.clone());
+        let zero = Tensor::from_f32(&[1], vec![0.0]).unwrap();
+        assert_ne!(zero, Tensor::from_f32(&[1], vec![-0.0]).unwrap());
+        assert_ne!(zero, Tensor::from_i64_vec(vec![0]));
+    }
 }
