@@ -84,3 +84,6 @@ pub const fn k_rows_per_pe(weight_bits: u8) -> u32 {
 pub const fn activation_passes(activation_bits: u8) -> u32 {
     if activation_bits <= 8 { 1 } else { 2 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,3 +22,6 @@ pub use nonlinear::{LUT16_NODES, lut16, softmax_row};
 pub use requant::{MAX_MULTIPLIER_BITS, MAX_SHIFT, Requant, product_fits, requantize};
 pub use rounding::{Rounding, round_shift};
 pub use width::{accumulator_bits, accumulator_bound, fits, wrap};
+
+#[cfg(test)]
+mod tests;

@@ -84,7 +84,7 @@ impl AddMultipliers {
     /// The shift-only form; `None` when the larger operand is 2^16 or more.
     fn powers_of_two(a: Real, b: Real) -> Option<Self> {
         let (low, high) = (a.log2().min(b.log2()), a.log2().max(b.log2()));
-        let shift = (-low).min(SHIFT_ONLY_ADD_LOG2 - high).max(0).min(MAX_SHIFT_I32);
+        let shift = (-low).min(SHIFT_ONLY_ADD_LOG2 - high).clamp(0, MAX_SHIFT_I32);
         if high + shift > SHIFT_ONLY_ADD_LOG2 {
             return None;
         }
