@@ -4,3 +4,4 @@ pub mod graph;
 pub mod infer;
 pub mod qgraph;
 pub mod tensor;
+pub mod verify;

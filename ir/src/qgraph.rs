@@ -4,6 +4,8 @@
 //! scales and zero points on values serve the two ends (float in, float out) and reports. `docs/numerics.md` defines
 //! each operator's integers; the runtime computes them plainly, the compiler lowers them, the simulator must agree.
 
+use std::fmt;
+
 use isa::numerics::{Requant, Rounding};
 
 pub use crate::graph::{ValueId, Window};
@@ -204,4 +206,72 @@ pub enum QOp {
         /// `dims` axis at each position of the result.
         perm: Vec<usize>,
     },
+}
+
+impl QGraph {
+    /// The value `id`, or `None` when `id` is not of this graph.
+    #[must_use]
+    pub fn value(&self, id: ValueId) -> Option<&QValue> {
+        self.values.get(id.0 as usize)
+    }
+}
+
+impl QType {
+    /// Smallest and largest stored integer.
+    #[must_use]
+    pub const fn range(self) -> (i32, i32) {
+        match self {
+            QType::I8 => (i8::MIN as i32, i8::MAX as i32),
+            QType::I16 => (i16::MIN as i32, i16::MAX as i32),
+        }
+    }
+
+    /// Name in the text form: `i8`, `i16`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            QType::I8 => "i8",
+            QType::I16 => "i16",
+        }
+    }
+
+    /// The type with that text name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<QType> {
+        [QType::I8, QType::I16].into_iter().find(|dtype| dtype.name() == name)
+    }
+}
+
+impl Hwc {
+    /// The extents as an array `[h, w, c]`.
+    #[must_use]
+    pub const fn extents(self) -> [usize; 3] {
+        [self.h, self.w, self.c]
+    }
+}
+
+impl fmt::Display for Hwc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}, {}, {}]", self.h, self.w, self.c)
+    }
+}
+
+impl QOp {
+    /// Name in the text form and in reports.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            QOp::Conv { .. } => "conv",
+            QOp::Add { .. } => "add",
+            QOp::Mul { .. } => "mul",
+            QOp::Rescale { .. } => "rescale",
+            QOp::MaxPool { .. } => "max_pool",
+            QOp::AveragePool { .. } => "average_pool",
+            QOp::Lut8 { .. } => "lut8",
+            QOp::Softmax { .. } => "softmax",
+            QOp::Concat { .. } => "concat",
+            QOp::Pad { .. } => "pad",
+            QOp::Reorder { .. } => "reorder",
+        }
+    }
 }
