@@ -65,7 +65,7 @@ hw_params! {
     vector_lanes = 16, 1..=256 pow2, "lanes";
     /// Multipliers per vector lane: taps of a depthwise or pooling window taken per cycle.
     depthwise_taps = 9, 1..=64, "MACs per lane";
-    /// Columns of the vector unit's line buffer: the widest input of a depthwise or pooling tile.
+    /// Columns of the vector unit's line buffer; a depthwise or pooling tile with a wider input reads every tap anew.
     line_cols = 256, 1..=4096, "columns";
     /// Per-channel parameter entries in each of the vector unit's two slots.
     param_entries = 512, 16..=2048, "entries per slot";

@@ -249,6 +249,16 @@ fn the_manual_names_everything() {
     assert!(text.contains("| 5..=8 | 16 | 1 | 2 | 1/2 |"));
 }
 
+#[test]
+fn the_committed_manual_is_up_to_date() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/generated/hardware.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, manual()).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap();
+    assert!(committed == manual(), "stale: run this test with UPDATE_DOCS=1 and commit {path}");
+}
+
 proptest! {
     #[test]
     fn no_text_panics(name in "[a-z_0-9]{0,24}|\\PC{0,12}", value in "-?[0-9_]{0,24}|\\PC{0,8}", text in "\\PC{0,80}") {

@@ -81,6 +81,14 @@ impl AddMultipliers {
         Ok(AddMultipliers { ma: signed(a), mb: signed(b), shift: to_field(shift) })
     }
 
+    /// The multiplier of a rescaling, which is an addition with one operand: `mb` is 0.
+    ///
+    /// # Errors
+    /// As [`from_scales`](Self::from_scales).
+    pub fn from_scale(scale: f64, multiplier_bits: u8) -> Result<Self, NumericsError> {
+        Ok(AddMultipliers { mb: 0, ..Self::from_scales(scale, scale, multiplier_bits)? })
+    }
+
     /// The shift-only form; `None` when the larger operand is 2^16 or more.
     fn powers_of_two(a: Real, b: Real) -> Option<Self> {
         let (low, high) = (a.log2().min(b.log2()), a.log2().max(b.log2()));
@@ -96,7 +104,8 @@ impl AddMultipliers {
     }
 }
 
-/// A finite double other than zero: `+-significand * 2^exponent` with `2^52 <= significand < 2^53`.
+/// A finite double other than zero: `+-significand * 2^exponent` with `2^52 <= significand < 2^53`, or a subnormal with
+/// a smaller significand, so far below 2^-62 that every multiplier made of it is 0.
 #[derive(Clone, Copy)]
 struct Real {
     negative: bool,
@@ -112,13 +121,8 @@ impl Real {
         let bits = value.abs().to_bits();
         let biased = i32::try_from(bits >> 52).expect("eleven bits");
         let fraction = (bits & ((1 << 52) - 1)).cast_signed();
-        let (significand, exponent) = if biased == 0 {
-            // Subnormal: move the leading one up to bit 52.
-            let up = fraction.leading_zeros() - 11;
-            (fraction << up, -1074 - up.cast_signed())
-        } else {
-            (fraction | (1 << 52), biased - 1075)
-        };
+        let leading = if biased == 0 { 0 } else { 1 << 52 };
+        let (significand, exponent) = (fraction | leading, biased.max(1) - 1075);
         Some(Real { negative: value.is_sign_negative(), significand, exponent })
     }
 

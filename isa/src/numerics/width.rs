@@ -21,6 +21,7 @@ pub const fn wrap(value: i64, bits: u8) -> i64 {
 /// Largest absolute value of any partial sum of a dot product, in any order, bias included:
 /// `sum |w| * max(|lo|, |hi|) + |bias|`, where `lo..=hi` holds every input and every padding value.
 ///
+/// For 16-bit inputs, which the array takes as two bytes, widen the range to `256 * floor(lo / 256)..=max(hi, 255)`.
 /// Saturates at `u64::MAX`, which no accumulator holds.
 #[must_use]
 pub fn accumulator_bound(weights: &[i8], lo: i32, hi: i32, bias: i64) -> u64 {

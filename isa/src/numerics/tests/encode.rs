@@ -141,6 +141,16 @@ fn shift_only_examples() {
 }
 
 #[test]
+fn a_rescaling_may_enlarge_even_on_a_shift_only_machine() {
+    let encode = |scale, bits| AddMultipliers::from_scale(scale, bits);
+    let found = |ma, shift| Ok(AddMultipliers { ma, mb: 0, shift });
+    assert_eq!(encode(256.0, 24), found(1 << 23, 15));
+    assert_eq!(encode(-0.75, 24), found(-(3 << 22), 24));
+    assert_eq!(encode(256.0, 1), found(256, 0));
+    assert_eq!(encode(0.25, 1), found(1, 2));
+}
+
+#[test]
 fn scales_that_are_none_are_refused() {
     for scale in [0.0, -0.0, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let error = Requant::from_scale(scale, 24).unwrap_err();

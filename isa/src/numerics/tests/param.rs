@@ -98,6 +98,8 @@ fn damaged_entries_are_refused() {
     assert_eq!(unpack(ParamLayout::Narrow, &shift63), NumericsError::ShiftTooLarge { shift: 63 });
     let reserved = (1u128 << 127).to_le_bytes();
     assert_eq!(unpack(ParamLayout::Wide, &reserved), NumericsError::ReservedBits { bits: 1 << 25 });
+    let first_reserved = (1u128 << 102).to_le_bytes();
+    assert_eq!(unpack(ParamLayout::Wide, &first_reserved), NumericsError::ReservedBits { bits: 1 });
     let wide_multiplier = (1u128 << 95).to_le_bytes();
     assert!(matches!(
         unpack(ParamLayout::Wide, &wide_multiplier),

@@ -72,4 +72,5 @@ fn the_bound_is_reached_and_the_width_is_the_smallest() {
         assert_eq!(accumulator_bits(bound), bits, "{bound}");
     }
     assert_eq!(accumulator_bits(u64::MAX), 65);
+    assert!(product_fits((1 << 63) - 1, Requant::ONE) && !product_fits(1 << 63, Requant::ONE));
 }
