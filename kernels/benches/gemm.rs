@@ -1,0 +1,102 @@
+//! Throughput of the kernels in multiply-accumulates per second, and of the vector unit itself as the limit.
+//!
+//! `cargo bench -p kernels`. Shapes: a square matrix, layers of ResNet-50 and MobileNetV2 at 224 x 224, and a tile of
+//! a 16-column array as the simulator asks for.
+#![allow(missing_docs, reason = "criterion's macros define undocumented functions")]
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use kernels::{
+    Accumulate, InstructionSet, PackedDepthwise, PackedRequant, PackedWeights, Rows, Sums,
+    qs8_depthwise, qs8_gemm, qs8_requantize,
+};
+
+/// Name, rows, columns, segments, elements per segment.
+const PRODUCTS: [(&str, usize, usize, usize, usize); 8] = [
+    ("square_1024", 1024, 1024, 1, 1024),
+    ("resnet50_56x56_64_to_256", 3136, 256, 1, 64),
+    ("resnet50_56x56_3x3_64", 3136, 64, 3, 192),
+    ("resnet50_14x14_3x3_256", 196, 256, 3, 768),
+    ("resnet50_7x7_2048_to_512", 49, 512, 1, 2048),
+    ("resnet50_stem_7x7x3", 12544, 64, 7, 21),
+    ("mobilenet_112x112_32_to_16", 12544, 16, 1, 32),
+    ("array_tile_256x16x16", 256, 16, 1, 16),
+];
+
+/// Bytes that are not constant and not in order.
+fn bytes(len: usize) -> Vec<i8> {
+    (0..len).map(|i| ((i * 37 + i / 7) % 251) as u8 as i8).collect()
+}
+
+fn gemm(criterion: &mut Criterion) {
+    for (name, rows, columns, segments, len) in PRODUCTS {
+        let mut group = criterion.benchmark_group(format!("qs8_gemm/{name}"));
+        group.throughput(Throughput::Elements((rows * columns * segments * len) as u64));
+        let data = bytes(rows * len + segments * 64);
+        let offsets: Vec<u32> =
+            (0..rows * segments).map(|i| (i / segments * len + i % segments * 64) as u32).collect();
+        let w = bytes(columns * segments * len);
+        let mut c = vec![0; rows * columns];
+        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+            if set == InstructionSet::Plain && rows * columns > 1 << 20 {
+                continue;
+            }
+            let weights = PackedWeights::for_set(set, &w, [columns, segments, len]);
+            group.bench_function(set.name(), |bencher| {
+                bencher.iter(|| {
+                    let a = Rows::segmented(&data, &offsets, segments, len);
+                    let mut sums = Sums::new(&mut c, [rows, columns], columns, Accumulate::Replace);
+                    qs8_gemm(black_box(&a), &weights, &mut sums);
+                });
+            });
+        }
+    }
+}
+
+fn depthwise(criterion: &mut Criterion) {
+    let (side, channels, taps) = (56, 144, 9);
+    let mut group = criterion.benchmark_group("qs8_depthwise/56x56_3x3_144");
+    group.throughput(Throughput::Elements((side * side * channels * taps) as u64));
+    let data = bytes((side + 2) * (side + 2) * channels);
+    let mut offsets = Vec::new();
+    for pixel in 0..side * side {
+        for tap in 0..taps {
+            let (y, x) = (pixel / side + tap / 3, pixel % side + tap % 3);
+            offsets.push(((y * (side + 2) + x) * channels) as u32);
+        }
+    }
+    let w = bytes(taps * channels);
+    let mut c = vec![0; side * side * channels];
+    for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+        let weights = PackedDepthwise::for_set(set, &w, taps, channels);
+        group.bench_function(set.name(), |bencher| {
+            bencher.iter(|| {
+                let x = Rows::segmented(&data, &offsets, taps, channels);
+                let shape = [side * side, channels];
+                let mut sums = Sums::new(&mut c, shape, channels, Accumulate::Replace);
+                qs8_depthwise(black_box(&x), &weights, &mut sums);
+            });
+        });
+    }
+}
+
+fn requantize(criterion: &mut Criterion) {
+    let (rows, columns) = (512, 256);
+    let mut group = criterion.benchmark_group("qs8_requantize/512x256");
+    group.throughput(Throughput::Elements((rows * columns) as u64));
+    let sums: Vec<i32> = bytes(rows * columns).into_iter().map(|b| i32::from(b) * 1000).collect();
+    let constants = PackedRequant::new(
+        vec![17; columns],
+        vec![0xab_cdef; columns],
+        vec![33; columns],
+        [3, -128, 127],
+    );
+    let mut out = vec![0; rows * columns];
+    group.bench_function(InstructionSet::best().name(), |bencher| {
+        bencher.iter(|| qs8_requantize(black_box(&sums), &constants, &mut out));
+    });
+}
+
+criterion_group!(benches, gemm, depthwise, requantize);
+criterion_main!(benches);

@@ -1,0 +1,220 @@
+//! Int8 matrix product: rows of activations times columns of weights, sums in `i32`.
+
+use crate::matrix::{Accumulate, Rows, Sums};
+use crate::{InstructionSet, dot, plain};
+
+/// Columns that share one packed panel: one 512-bit vector of sums, or two of 256 bits.
+pub(crate) const PANEL: usize = 16;
+
+/// Rows below which packing the weights for a single use costs more than it saves.
+const PACKING_PAYS_ROWS: usize = 4;
+
+/// Weights of a matrix product in the order in which the kernel reads them.
+///
+/// Packing costs about as much as one row of the product; it pays where the weights are used for more rows.
+#[derive(Clone, Debug)]
+pub struct PackedWeights {
+    set: InstructionSet,
+    columns: usize,
+    segments: usize,
+    segment_len: usize,
+    storage: Storage,
+}
+
+/// One layout for each instruction set. In the packed ones, panels of [`PANEL`] columns stand one behind the other
+/// (the last filled up with zeros), within a panel the segments, within a segment groups of 2 or 4 successive elements
+/// (the last filled up with zeros), within a group the columns, within a column the group's elements.
+#[derive(Clone, Debug)]
+enum Storage {
+    /// `[column][segment][element]`.
+    Plain(Vec<i8>),
+    /// Groups of 2, widened: operands of `vpmaddwd`.
+    #[cfg(target_arch = "x86_64")]
+    Pairs(Vec<i16>),
+    /// Groups of 4, plus 128 (filling stays 0): unsigned operands of `vpdpbusd`.
+    #[cfg(target_arch = "x86_64")]
+    Quads(Vec<u8>),
+}
+
+impl PackedWeights {
+    /// Packs `w`, `columns` rows of `depth` weights each, for dense left operands.
+    ///
+    /// # Panics
+    /// If `depth` is 0 or `w` does not have `columns * depth` elements.
+    pub fn new(w: &[i8], columns: usize, depth: usize) -> Self {
+        Self::segmented(w, columns, 1, depth)
+    }
+
+    /// Packs `w`, row-major `[columns][segments][segment_len]`, for left operands of that many segments.
+    ///
+    /// # Panics
+    /// If a row would be empty or `w` does not have `columns * segments * segment_len` elements.
+    pub fn segmented(w: &[i8], columns: usize, segments: usize, segment_len: usize) -> Self {
+        Self::for_set(InstructionSet::best(), w, [columns, segments, segment_len])
+    }
+
+    /// Packs as [`PackedWeights::segmented`] for a chosen instruction set: `[columns, segments, segment_len]`.
+    ///
+    /// # Panics
+    /// If a row would be empty, the length of `w` is wrong, or this processor does not have `set`.
+    pub fn for_set(set: InstructionSet, w: &[i8], shape: [usize; 3]) -> Self {
+        let [columns, segments, segment_len] = shape;
+        let expected = columns.checked_mul(segments).and_then(|n| n.checked_mul(segment_len));
+        assert_eq!(Some(w.len()), expected, "the weights do not fill their shape");
+        assert!(segments > 0 && segment_len > 0, "rows must have elements");
+        assert!(set.is_available(), "this processor does not have {set}");
+        let storage = match set {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2 => Storage::Pairs(pack::<2, i16>(w, shape, i16::from)),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512Vnni => {
+                Storage::Quads(pack::<4, u8>(w, shape, |w| w.cast_unsigned() ^ 0x80))
+            }
+            _ => Storage::Plain(w.to_vec()),
+        };
+        Self { set, columns, segments, segment_len, storage }
+    }
+
+    /// Number of columns of the product.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Instruction set the weights are packed for.
+    pub fn instruction_set(&self) -> InstructionSet {
+        self.set
+    }
+}
+
+/// Brings `w`, row-major `[columns, segments, segment_len]`, into panels of groups of `GROUP`; see [`Storage`].
+#[cfg(target_arch = "x86_64")]
+fn pack<const GROUP: usize, T: Copy + Default>(
+    w: &[i8],
+    [columns, segments, segment_len]: [usize; 3],
+    convert: impl Fn(i8) -> T,
+) -> Vec<T> {
+    let groups = segment_len.div_ceil(GROUP);
+    let panel_len = segments * groups * GROUP * PANEL;
+    let mut packed = vec![T::default(); columns.div_ceil(PANEL) * panel_len];
+    for (column, weights) in w.chunks_exact(segments * segment_len).enumerate() {
+        let panel = &mut packed[column / PANEL * panel_len..][..panel_len];
+        for (s, segment) in weights.chunks_exact(segment_len).enumerate() {
+            for (g, group) in segment.chunks(GROUP).enumerate() {
+                let at = ((s * groups + g) * PANEL + column % PANEL) * GROUP;
+                for (slot, &weight) in panel[at..at + GROUP].iter_mut().zip(group) {
+                    *slot = convert(weight);
+                }
+            }
+        }
+    }
+    packed
+}
+
+/// `c[r][j] (+)= sum over k of a[r][k] * w[j][k]` for all rows of `a` and columns of `w`, in wrapping `i32` (exact as
+/// long as the sum itself fits).
+///
+/// # Panics
+/// If the shapes of the three do not fit together.
+pub fn qs8_gemm(a: &Rows<'_>, w: &PackedWeights, c: &mut Sums<'_>) {
+    assert_eq!(
+        c.shape(),
+        [a.len(), w.columns],
+        "the sums need a row per row and a column per column"
+    );
+    let found = [a.segments(), a.segment_len()];
+    assert_eq!(found, [w.segments, w.segment_len], "rows and weights have different segments");
+    match &w.storage {
+        Storage::Plain(w) => plain::qs8_gemm(a, w, c),
+        #[cfg(target_arch = "x86_64")]
+        Storage::Pairs(w) => crate::x86::qs8_gemm_pairs(a, w, c),
+        #[cfg(target_arch = "x86_64")]
+        Storage::Quads(w) => crate::x86::qs8_gemm_quads(a, w, c),
+    }
+}
+
+/// [`qs8_gemm`] on weights as they lie, `columns` rows of the left operand's depth each, for weights used once.
+///
+/// # Panics
+/// If the shapes of the three do not fit together.
+pub fn qs8_gemm_unpacked(a: &Rows<'_>, w: &[i8], c: &mut Sums<'_>) {
+    let [rows, columns] = c.shape();
+    let (segments, len) = (a.segments(), a.segment_len());
+    if a.len() >= PACKING_PAYS_ROWS {
+        return qs8_gemm(a, &PackedWeights::segmented(w, columns, segments, len), c);
+    }
+    assert_eq!(rows, a.len(), "the sums need a row per row");
+    assert_eq!(w.len(), columns * segments * len, "the weights do not fill their shape");
+    let set = InstructionSet::best();
+    let accumulate = c.accumulate();
+    for r in 0..rows {
+        for (j, sum) in c.row(r).iter_mut().enumerate() {
+            let weights = &w[j * segments * len..][..segments * len];
+            let mut acc = 0_i32;
+            for s in 0..segments {
+                let product = dot::dot_with(set, a.segment(r, s), &weights[s * len..][..len]);
+                acc = acc.wrapping_add(product);
+            }
+            *sum = match accumulate {
+                Accumulate::Replace => acc,
+                Accumulate::Add => sum.wrapping_add(acc),
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{Product, product};
+    use proptest::prelude::*;
+
+    #[test]
+    fn small_numbers() {
+        // [1 2 3; 4 5 6] times the columns (1, 0, -1) and (2, 2, 2)
+        let weights = PackedWeights::new(&[1, 0, -1, 2, 2, 2], 2, 3);
+        let a = [1, 2, 3, 4, 5, 6];
+        let mut c = [100; 4];
+        let mut sums = Sums::new(&mut c, [2, 2], 2, Accumulate::Add);
+        qs8_gemm(&Rows::dense(&a, 2, 3, 3), &weights, &mut sums);
+        assert_eq!(c, [98, 112, 98, 130]);
+    }
+
+    #[test]
+    fn the_largest_products_do_not_saturate() {
+        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+            for (x, w) in [(-128_i8, -128_i8), (127, -128), (-128, 127), (127, 127)] {
+                let weights = PackedWeights::for_set(set, &[w; 40], [1, 1, 40]);
+                let mut c = [0];
+                let mut sums = Sums::new(&mut c, [1, 1], 1, Accumulate::Replace);
+                qs8_gemm(&Rows::dense(&[x; 40], 1, 40, 40), &weights, &mut sums);
+                assert_eq!(c, [40 * i32::from(x) * i32::from(w)], "{set}");
+            }
+        }
+    }
+
+    fn run(set: InstructionSet, p: &Product) -> Vec<i32> {
+        let weights = PackedWeights::for_set(set, &p.w, [p.columns, p.segments, p.segment_len]);
+        let mut c = p.c.clone();
+        let shape = [p.rows, p.columns];
+        qs8_gemm(&p.left(), &weights, &mut Sums::new(&mut c, shape, p.stride, p.accumulate));
+        c
+    }
+
+    proptest! {
+        #[test]
+        fn every_set_equals_plain(p in product(40)) {
+            let expected = run(InstructionSet::Plain, &p);
+            for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+                prop_assert_eq!(&run(set, &p), &expected, "{}", set);
+            }
+        }
+
+        #[test]
+        fn unpacked_equals_packed(p in product(40)) {
+            let mut c = p.c.clone();
+            let mut sums = Sums::new(&mut c, [p.rows, p.columns], p.stride, p.accumulate);
+            qs8_gemm_unpacked(&p.left(), &p.w, &mut sums);
+            prop_assert_eq!(c, run(InstructionSet::Plain, &p));
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! 256-bit kernels: operands widened to 16 bits, multiplied and added in pairs by `vpmaddwd`.
+//!
+//! `vpmaddwd` is exact for widened int8 (`2 * 128 * 128` is far from `2^31`), unlike the byte form `vpmaddubsw`, whose
+//! 16-bit sums saturate.
+
+use std::arch::x86_64::*;
+
+use crate::depthwise::BLOCK;
+use crate::gemm::PANEL;
+use crate::matrix::{Accumulate, Rows, Sums};
+
+/// Rows of one tile: 6 x 2 vectors of sums, two of weights, one of activations and one of products fill 16 registers.
+const TILE_ROWS: usize = 6;
+
+/// Rows widened at a time. Their depth blocks stay in the second-level cache while all panels pass by.
+const BLOCK_ROWS: usize = 48;
+
+/// Elements of depth worked on at a time (even): a panel's block is 32 KiB, half of which is read per row tile from
+/// the first-level cache.
+const BLOCK_DEPTH: usize = 1024;
+
+/// Sum of `a[i] * b[i]` for slices of one length.
+#[target_feature(enable = "avx2")]
+pub(super) fn qs8_dot__avx2(a: &[i8], b: &[i8]) -> i32 {
+    let (a_chunks, a_rest) = a.as_chunks::<16>();
+    let (b_chunks, b_rest) = b.as_chunks::<16>();
+    let mut acc = _mm256_setzero_si256();
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        // SAFETY: both are 16 bytes.
+        let (a, b) =
+            unsafe { (_mm_loadu_si128(a.as_ptr().cast()), _mm_loadu_si128(b.as_ptr().cast())) };
+        let products = _mm256_madd_epi16(_mm256_cvtepi8_epi16(a), _mm256_cvtepi8_epi16(b));
+        acc = _mm256_add_epi32(acc, products);
+    }
+    let mut lanes = [0_i32; 8];
+    // SAFETY: eight lanes are 32 bytes.
+    unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), acc) };
+    let rest = crate::plain::qs8_dot(a_rest, b_rest);
+    lanes.into_iter().fold(rest, i32::wrapping_add)
+}
+
+/// The product `a * w` with `w` packed in panels of pairs for exactly the shape of `a` and `c`.
+#[target_feature(enable = "avx2")]
+pub(super) fn qs8_gemm__avx2(a: &Rows<'_>, w: &[i16], c: &mut Sums<'_>) {
+    let [rows, columns] = c.shape();
+    let depth = a.segments() * a.segment_len().next_multiple_of(2);
+    let panels = columns.div_ceil(PANEL);
+    assert!(
+        rows == a.len() && w.len() == panels * depth * PANEL,
+        "weights packed for another shape"
+    );
+    let mut wide = Vec::with_capacity(rows.min(BLOCK_ROWS) * depth);
+    for first in (0..rows).step_by(BLOCK_ROWS) {
+        let block_rows = BLOCK_ROWS.min(rows - first);
+        widen(a, first, block_rows, &mut wide);
+        for k in (0..depth).step_by(BLOCK_DEPTH) {
+            let block_depth = BLOCK_DEPTH.min(depth - k);
+            for panel in 0..panels {
+                let weights = &w[(panel * depth + k) * PANEL..][..block_depth * PANEL];
+                for (row, tile_rows) in super::even_runs(block_rows, TILE_ROWS) {
+                    let left = &wide[row * depth + k..];
+                    assert!(
+                        (tile_rows - 1) * depth + block_depth <= left.len(),
+                        "widened rows are complete"
+                    );
+                    let tile = Tile {
+                        a: left.as_ptr(),
+                        a_stride: depth,
+                        w: weights.as_ptr(),
+                        pairs: block_depth / 2,
+                        add: k > 0 || c.accumulate() == Accumulate::Add,
+                    };
+                    let out = Destination::new(c, first + row, panel * PANEL, PANEL);
+                    // SAFETY: `left` holds `tile_rows` rows of `block_depth` elements at distance `depth`, `weights`
+                    // one panel of them; the destination is inside `c` for as many rows.
+                    unsafe {
+                        match tile_rows {
+                            1 => qs8_gemm_6x16__avx2::<1>(&tile, &out),
+                            2 => qs8_gemm_6x16__avx2::<2>(&tile, &out),
+                            3 => qs8_gemm_6x16__avx2::<3>(&tile, &out),
+                            4 => qs8_gemm_6x16__avx2::<4>(&tile, &out),
+                            5 => qs8_gemm_6x16__avx2::<5>(&tile, &out),
+                            _ => qs8_gemm_6x16__avx2::<6>(&tile, &out),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Copies `rows` rows from `first` on into `wide` as i16, segments filled up with a zero to even length.
+#[target_feature(enable = "avx2")]
+fn widen(a: &Rows<'_>, first: usize, rows: usize, wide: &mut Vec<i16>) {
+    wide.clear();
+    for r in first..first + rows {
+        for s in 0..a.segments() {
+            wide.extend(a.segment(r, s).iter().map(|&x| i16::from(x)));
+            if a.segment_len() % 2 == 1 {
+                wide.push(0);
+            }
+        }
+    }
+}
+
+/// Operands of one tile.
+struct Tile {
+    a: *const i16,
+    /// Elements from one row to the next.
+    a_stride: usize,
+    w: *const i16,
+    /// Pairs of elements in depth.
+    pairs: usize,
+    /// Whether to add to the sums already there.
+    add: bool,
+}
+
+/// Where a tile's sums go: up to one panel of columns.
+pub(super) struct Destination {
+    pub(super) c: *mut i32,
+    pub(super) stride: usize,
+    /// Columns that exist, 1 to the number asked for.
+    pub(super) columns: usize,
+}
+
+impl Destination {
+    /// Columns from `column` on, at most `most`, from `row` on. Pointing is safe; the writer bounds the rows.
+    pub(super) fn new(c: &mut Sums<'_>, row: usize, column: usize, most: usize) -> Self {
+        let [rows, columns] = c.shape();
+        assert!(row < rows && column < columns, "the tile starts inside the result");
+        let (stride, columns) = (c.stride(), most.min(columns - column));
+        Self { c: c.as_mut_ptr().wrapping_add(row * stride + column), stride, columns }
+    }
+}
+
+/// `ROWS` (1 to 6) rows by 16 columns of sums.
+///
+/// # Safety
+/// `tile.a` must hold `ROWS` rows of `2 * pairs` elements at distance `a_stride`, `tile.w` `pairs * 32` elements, and
+/// `out` must be valid for reads and writes of `ROWS` rows of its columns.
+#[target_feature(enable = "avx2")]
+unsafe fn qs8_gemm_6x16__avx2<const ROWS: usize>(tile: &Tile, out: &Destination) {
+    let mut acc = [[_mm256_setzero_si256(); 2]; ROWS];
+    for p in 0..tile.pairs {
+        // SAFETY: pair `p` of the panel and of each row is inside by the caller's promise.
+        unsafe {
+            let w0 = _mm256_loadu_si256(tile.w.add(p * 32).cast());
+            let w1 = _mm256_loadu_si256(tile.w.add(p * 32 + 16).cast());
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let pair = tile.a.add(r * tile.a_stride + p * 2).cast::<i32>().read_unaligned();
+                let x = _mm256_set1_epi32(pair);
+                acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(x, w0));
+                acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(x, w1));
+            }
+        }
+    }
+    for (r, acc) in acc.into_iter().enumerate() {
+        // SAFETY: row `r` and its columns are inside the result by the caller's promise.
+        unsafe { store16(acc, out.c.add(r * out.stride), out.columns, tile.add) };
+    }
+}
+
+/// Writes (or adds) the first `columns` of 16 sums.
+///
+/// # Safety
+/// `c` must be valid for reads and writes of `columns` sums, at most 16.
+#[target_feature(enable = "avx2")]
+unsafe fn store16(acc: [__m256i; 2], c: *mut i32, columns: usize, add: bool) {
+    let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    for (half, sums) in acc.into_iter().enumerate() {
+        let present = columns.saturating_sub(half * 8).min(8) as i32;
+        let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(present), lane);
+        let c = c.wrapping_add(half * 8);
+        // SAFETY: masked-out lanes are not touched, the others are columns below `columns`.
+        unsafe {
+            let old = if add { _mm256_maskload_epi32(c, mask) } else { _mm256_setzero_si256() };
+            _mm256_maskstore_epi32(c, mask, _mm256_add_epi32(old, sums));
+        }
+    }
+}
+
+/// The depthwise product of `x` with `w` packed in blocks of pairs of taps for exactly the shape of `x` and `c`.
+#[target_feature(enable = "avx2")]
+pub(super) fn qs8_depthwise__avx2(x: &Rows<'_>, w: &[i16], c: &mut Sums<'_>) {
+    let [rows, channels] = c.shape();
+    let (taps, pairs) = (x.segments(), x.segments().div_ceil(2));
+    let right_shape = rows == x.len() && channels == x.segment_len();
+    let block_len = pairs * BLOCK * 2;
+    assert!(
+        right_shape && w.len() == channels.div_ceil(BLOCK) * block_len,
+        "packed for another shape"
+    );
+    let add = c.accumulate() == Accumulate::Add;
+    for r in 0..rows {
+        for (block, weights) in w.chunks_exact(block_len).enumerate() {
+            let first = block * BLOCK;
+            let out = Destination::new(c, r, first, BLOCK);
+            let mut acc = [_mm256_setzero_si256(); 2];
+            for (pair, weights) in weights.chunks_exact(BLOCK * 2).enumerate() {
+                let x0 = channels16(x.segment(r, 2 * pair), first);
+                // The odd tap of the last pair has zero weights: any values will do.
+                let x1 = channels16(x.segment(r, (2 * pair + 1).min(taps - 1)), first);
+                // SAFETY: `weights` are 32 elements, two vectors.
+                let (w0, w1) = unsafe {
+                    let w = weights.as_ptr().cast::<__m256i>();
+                    (_mm256_loadu_si256(w), _mm256_loadu_si256(w.add(1)))
+                };
+                let low = _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(x0, x1));
+                let high = _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(x0, x1));
+                acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(low, w0));
+                acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(high, w1));
+            }
+            // SAFETY: the destination is inside row `r` of the result.
+            unsafe { store16(acc, out.c, out.columns, add) };
+        }
+    }
+}
+
+/// Channels `first..first + 16` of a pixel, zeros beyond the last.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn channels16(pixel: &[i8], first: usize) -> __m128i {
+    let rest = &pixel[first..];
+    if let Some(block) = rest.first_chunk::<16>() {
+        // SAFETY: 16 bytes.
+        return unsafe { _mm_loadu_si128(block.as_ptr().cast()) };
+    }
+    let mut block = [0_i8; 16];
+    block[..rest.len()].copy_from_slice(rest);
+    // SAFETY: 16 bytes.
+    unsafe { _mm_loadu_si128(block.as_ptr().cast()) }
+}

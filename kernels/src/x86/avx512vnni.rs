@@ -1,0 +1,196 @@
+//! 512-bit kernels around `vpdpbusd`, which adds four products of an unsigned and a signed byte to an `i32` without
+//! saturation.
+//!
+//! The weights are the unsigned operand, 128 too large; `sum (w + 128) * x = sum w * x + 128 * sum x`, so each row of
+//! sums starts at `-128 * sum x`. Filling is 0 in that form, and a filled group cancels whatever activation it meets.
+
+use std::arch::x86_64::*;
+
+use super::avx2::Destination;
+use crate::gemm::PANEL;
+use crate::matrix::{Accumulate, Rows, Sums};
+
+/// Rows of one tile: 12 x 2 vectors of sums, two of weights and one of activations of 32 registers.
+const TILE_ROWS: usize = 12;
+
+/// Bytes of activations worked on at a time, to stay in the second-level cache while all panels pass by.
+const BLOCK_BYTES: usize = 256 << 10;
+
+/// Fewest and most rows worked on at a time.
+const BLOCK_ROWS: (usize, usize) = (4 * TILE_ROWS, 40 * TILE_ROWS);
+
+/// The product `a * w` with `w` packed in panels of quads for exactly the shape of `a` and `c`.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(super) fn qs8_gemm__avx512vnni(a: &Rows<'_>, w: &[u8], c: &mut Sums<'_>) {
+    let [rows, columns] = c.shape();
+    let panel_len = a.segments() * a.segment_len().next_multiple_of(4) * PANEL;
+    let panels = columns.div_ceil(PANEL);
+    assert!(rows == a.len() && w.len() == panels * panel_len, "weights packed for another shape");
+    let depth = (a.segments() * a.segment_len()).max(1);
+    let block_rows = (BLOCK_BYTES / depth).clamp(BLOCK_ROWS.0, BLOCK_ROWS.1);
+    let add = c.accumulate() == Accumulate::Add;
+    let mut starts = [0_i32; BLOCK_ROWS.1];
+    for (first, block_rows) in super::even_runs(rows, block_rows) {
+        for (r, start) in starts[..block_rows].iter_mut().enumerate() {
+            *start = row_sum(a, first + r).wrapping_mul(-128);
+        }
+        for panel in (0..panels).step_by(2) {
+            for (row, tile_rows) in super::even_runs(block_rows, TILE_ROWS) {
+                let tile = Tile {
+                    a,
+                    first_row: first + row,
+                    starts: &starts[row..row + tile_rows],
+                    w: &w[panel * panel_len..],
+                    panel_len,
+                    add,
+                };
+                let out = Destination::new(c, first + row, panel * PANEL, 2 * PANEL);
+                // SAFETY: the rows exist in `a` and, from the destination on, in `c`; `w` holds one panel from `panel`
+                // on, and two if there are more than 16 columns left.
+                unsafe {
+                    if out.columns > PANEL {
+                        run_tile::<2>(&tile, &out);
+                    } else {
+                        run_tile::<1>(&tile, &out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sum of the elements of row `r`.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn row_sum(a: &Rows<'_>, r: usize) -> i32 {
+    let ones = _mm512_set1_epi8(1);
+    let mut acc = _mm512_setzero_si512();
+    for s in 0..a.segments() {
+        for chunk in a.segment(r, s).chunks(64) {
+            let mask = u64::MAX >> (64 - chunk.len());
+            // SAFETY: only the bytes of `chunk` are loaded.
+            let x = unsafe { _mm512_maskz_loadu_epi8(mask, chunk.as_ptr()) };
+            acc = _mm512_dpbusd_epi32(acc, ones, x);
+        }
+    }
+    _mm512_reduce_add_epi32(acc)
+}
+
+/// Operands of one tile.
+struct Tile<'a> {
+    a: &'a Rows<'a>,
+    first_row: usize,
+    /// What each row's sums start at; one entry per row of the tile.
+    starts: &'a [i32],
+    w: &'a [u8],
+    panel_len: usize,
+    /// Whether to add to the sums already there.
+    add: bool,
+}
+
+/// # Safety
+/// As [`qs8_gemm_12x32__avx512vnni`] with as many rows as `tile.starts` has.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn run_tile<const PANELS: usize>(tile: &Tile<'_>, out: &Destination) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        match tile.starts.len() {
+            1 => qs8_gemm_12x32__avx512vnni::<1, PANELS>(tile, out),
+            2 => qs8_gemm_12x32__avx512vnni::<2, PANELS>(tile, out),
+            3 => qs8_gemm_12x32__avx512vnni::<3, PANELS>(tile, out),
+            4 => qs8_gemm_12x32__avx512vnni::<4, PANELS>(tile, out),
+            5 => qs8_gemm_12x32__avx512vnni::<5, PANELS>(tile, out),
+            6 => qs8_gemm_12x32__avx512vnni::<6, PANELS>(tile, out),
+            7 => qs8_gemm_12x32__avx512vnni::<7, PANELS>(tile, out),
+            8 => qs8_gemm_12x32__avx512vnni::<8, PANELS>(tile, out),
+            9 => qs8_gemm_12x32__avx512vnni::<9, PANELS>(tile, out),
+            10 => qs8_gemm_12x32__avx512vnni::<10, PANELS>(tile, out),
+            11 => qs8_gemm_12x32__avx512vnni::<11, PANELS>(tile, out),
+            _ => qs8_gemm_12x32__avx512vnni::<12, PANELS>(tile, out),
+        }
+    }
+}
+
+/// `ROWS` (1 to 12) rows by `PANELS` (1 or 2) times 16 columns of sums.
+///
+/// # Safety
+/// `tile` must have `ROWS` rows in `a` and starts, and `PANELS` panels in `w`; `out` must be valid for reads and writes of
+/// `ROWS` rows of its columns, which must be more than `16 * (PANELS - 1)`.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn qs8_gemm_12x32__avx512vnni<const ROWS: usize, const PANELS: usize>(
+    tile: &Tile<'_>,
+    out: &Destination,
+) {
+    let (quads, tail) = (tile.a.segment_len() / 4, tile.a.segment_len() % 4);
+    let mut acc = [[_mm512_setzero_si512(); PANELS]; ROWS];
+    for (acc, &start) in acc.iter_mut().zip(tile.starts) {
+        *acc = [_mm512_set1_epi32(start); PANELS];
+    }
+    let data = tile.a.data().as_ptr();
+    let mut w = tile.w.as_ptr();
+    for s in 0..tile.a.segments() {
+        let mut rows = [data; ROWS];
+        for (r, row) in rows.iter_mut().enumerate() {
+            // SAFETY: every segment lies inside the data.
+            *row = unsafe { data.add(tile.a.offset(tile.first_row + r, s)) };
+        }
+        for q in 0..quads {
+            // SAFETY: quad `q` lies inside every segment and panel.
+            unsafe {
+                let w = panels::<PANELS>(w.add(q * 64), tile.panel_len);
+                for (acc, row) in acc.iter_mut().zip(rows) {
+                    let x = _mm512_set1_epi32(row.add(q * 4).cast::<i32>().read_unaligned());
+                    for (acc, w) in acc.iter_mut().zip(w) {
+                        *acc = _mm512_dpbusd_epi32(*acc, w, x);
+                    }
+                }
+            }
+        }
+        if tail > 0 {
+            // SAFETY: the group with the last 1 to 3 elements lies inside every panel, and they inside every segment.
+            unsafe {
+                let w = panels::<PANELS>(w.add(quads * 64), tile.panel_len);
+                for (acc, row) in acc.iter_mut().zip(rows) {
+                    let mut last = [0_u8; 4];
+                    row.add(quads * 4).cast::<u8>().copy_to_nonoverlapping(last.as_mut_ptr(), tail);
+                    let x = _mm512_set1_epi32(i32::from_le_bytes(last));
+                    for (acc, w) in acc.iter_mut().zip(w) {
+                        *acc = _mm512_dpbusd_epi32(*acc, w, x);
+                    }
+                }
+            }
+        }
+        // SAFETY: at most one past the first panel.
+        w = unsafe { w.add(tile.a.segment_len().next_multiple_of(4) * PANEL) };
+    }
+    let last_columns = out.columns - (PANELS - 1) * PANEL;
+    for (r, acc) in acc.into_iter().enumerate() {
+        for (p, sums) in acc.into_iter().enumerate() {
+            let mask = if p + 1 < PANELS { u16::MAX } else { u16::MAX >> (PANEL - last_columns) };
+            // SAFETY: row `r` and the columns of the mask are inside the result.
+            unsafe {
+                let c = out.c.add(r * out.stride + p * PANEL);
+                let old = if tile.add {
+                    _mm512_maskz_loadu_epi32(mask, c)
+                } else {
+                    _mm512_setzero_si512()
+                };
+                _mm512_mask_storeu_epi32(c, mask, _mm512_add_epi32(old, sums));
+            }
+        }
+    }
+}
+
+/// The group of weights at `w` in each of `PANELS` panels.
+///
+/// # Safety
+/// 64 bytes must be readable at `w` and at every further panel.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn panels<const PANELS: usize>(w: *const u8, panel_len: usize) -> [__m512i; PANELS] {
+    let mut group = [_mm512_setzero_si512(); PANELS];
+    for (p, group) in group.iter_mut().enumerate() {
+        // SAFETY: promised by the caller.
+        *group = unsafe { _mm512_loadu_si512(w.add(p * panel_len).cast()) };
+    }
+    group
+}

@@ -1,0 +1,100 @@
+//! Kernels for the vector units of x86-64.
+//!
+//! Names say operation, tile (rows x columns) and instruction set: `qs8_gemm_6x16__avx2`. The functions of this module
+//! are the safe doors to them: they check once that the processor has the instructions and that pointers stay inside
+//! the operands.
+#![allow(unsafe_code, reason = "vector loads and stores take pointers")]
+#![allow(non_snake_case, reason = "two underscores set the instruction set apart in kernel names")]
+
+mod avx2;
+mod avx512vnni;
+mod requantize_avx2;
+mod requantize_avx512;
+
+use crate::InstructionSet;
+use crate::matrix::{Rows, Sums};
+use crate::requantize::PackedRequant;
+
+fn demand(set: InstructionSet) {
+    assert!(set.is_available(), "this processor does not have {set}");
+}
+
+/// [`crate::qs8_dot`] of rows of equal length.
+pub(crate) fn qs8_dot(a: &[i8], b: &[i8]) -> i32 {
+    demand(InstructionSet::Avx2);
+    // SAFETY: the processor has AVX2.
+    unsafe { avx2::qs8_dot__avx2(a, b) }
+}
+
+/// [`crate::qs8_gemm`] with weights in panels of pairs.
+pub(crate) fn qs8_gemm_pairs(a: &Rows<'_>, w: &[i16], c: &mut Sums<'_>) {
+    demand(InstructionSet::Avx2);
+    // SAFETY: the processor has AVX2.
+    unsafe { avx2::qs8_gemm__avx2(a, w, c) }
+}
+
+/// [`crate::qs8_gemm`] with weights in panels of quads.
+pub(crate) fn qs8_gemm_quads(a: &Rows<'_>, w: &[u8], c: &mut Sums<'_>) {
+    demand(InstructionSet::Avx512Vnni);
+    // SAFETY: the processor has AVX-512 VNNI.
+    unsafe { avx512vnni::qs8_gemm__avx512vnni(a, w, c) }
+}
+
+/// [`crate::qs8_depthwise`] with weights in blocks of pairs of taps.
+pub(crate) fn qs8_depthwise_pairs(x: &Rows<'_>, w: &[i16], c: &mut Sums<'_>) {
+    demand(InstructionSet::Avx2);
+    // SAFETY: the processor has AVX2.
+    unsafe { avx2::qs8_depthwise__avx2(x, w, c) }
+}
+
+/// [`crate::qs8_requantize`] for the leading columns; returns how many it did in every row.
+pub(crate) fn qs8_requantize(
+    set: InstructionSet,
+    sums: &[i32],
+    constants: &PackedRequant,
+    out: &mut [i8],
+) -> usize {
+    demand(set);
+    match set {
+        InstructionSet::Plain => 0,
+        // SAFETY: the processor has AVX2.
+        InstructionSet::Avx2 => unsafe {
+            requantize_avx2::qs8_requantize_1x8__avx2(sums, constants, out)
+        },
+        // SAFETY: the processor has AVX-512 F, BW and VL.
+        InstructionSet::Avx512Vnni => unsafe {
+            requantize_avx512::qs8_requantize_1x16__avx512(sums, constants, out)
+        },
+    }
+}
+
+/// Splits `total` into runs of at most `most` whose lengths differ by at most one: `(start, length)` of each.
+///
+/// A tile of 10 rows is almost as efficient as one of 12, a tile of one row is not: 49 rows go as 10, 10, 10, 10, 9.
+fn even_runs(total: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let runs = total.div_ceil(most);
+    (0..runs).map(move |i| {
+        let (start, end) = (i * total / runs, (i + 1) * total / runs);
+        (start, end - start)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_cover_everything_evenly() {
+        assert_eq!(even_runs(49, 12).map(|run| run.1).collect::<Vec<_>>(), [9, 10, 10, 10, 10]);
+        assert_eq!(even_runs(0, 12).count(), 0);
+        for total in 1..200 {
+            let mut next = 0;
+            for (start, len) in even_runs(total, 12) {
+                assert_eq!(start, next);
+                assert!((1..=12).contains(&len));
+                next += len;
+            }
+            assert_eq!(next, total);
+        }
+    }
+}
