@@ -1,0 +1,89 @@
+//! Rewrites of the float graph before quantization, in the one order they run in.
+//!
+//! Each pass leaves the function of the graph as it was, up to float rounding, and brings it closer to what the
+//! integer graph can say: batch norms and constant factors become weights, dense layers over maps become
+//! convolutions, data movement becomes rare. Passes are plain data, so that the tools can list, name and document them.
+
+mod affine;
+mod dense_to_conv;
+mod edit;
+mod error;
+mod fold_affine;
+mod fold_batch_norm;
+mod fold_constants;
+mod hoist_clip;
+mod manager;
+mod mean_to_pool;
+mod merge_pad;
+mod merge_reshape;
+mod remove_dead;
+mod remove_identity;
+mod statistics;
+
+use ir::graph::Graph;
+
+pub use error::PassError;
+pub use manager::{Applied, Check, Verify, run};
+pub use statistics::{Context, Statistics};
+
+/// One rewrite.
+#[derive(Clone, Copy, Debug)]
+pub struct Pass<Ir: 'static> {
+    /// Name on the command line and in reports.
+    pub name: &'static str,
+    /// What it does, in one sentence.
+    pub about: &'static str,
+    /// Applies it everywhere it fits.
+    pub run: fn(&mut Ir, &mut Context) -> Result<Changes, PassError>,
+}
+
+/// How many places a pass changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Changes(pub usize);
+
+/// The passes over the float graph, repeated in this order until none changes anything.
+pub const GRAPH: &[Pass<Graph>] = &[
+    fold_constants::PASS,  // first: later passes look for constant operands
+    remove_identity::PASS, // fewer neighbours in the way of the patterns below
+    merge_reshape::PASS,
+    hoist_clip::PASS, // brings activations next to the operator that can fuse them
+    fold_batch_norm::PASS, // before fold_affine, so that a bias behind a batch norm finds the convolution
+    fold_affine::PASS,
+    dense_to_conv::PASS, // after biases have been folded into the dense layers
+    mean_to_pool::PASS,
+    merge_pad::PASS,
+    remove_dead::PASS, // last: earlier passes leave unused nodes and constants
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_same_function, random_graph};
+    use ir::graph::Op;
+
+    #[test]
+    fn the_whole_list_keeps_the_function_and_comes_to_rest() {
+        for seed in 0..60 {
+            let before = random_graph(seed);
+            let mut after = before.clone();
+            let mut context = Context::default();
+            run(GRAPH, &mut after, &mut context, Check::EachPass).unwrap();
+            assert_same_function(&before, &after);
+            let left = |node: &ir::graph::Node| {
+                matches!(node.op, Op::BatchNorm { .. } | Op::ReduceMean { .. })
+            };
+            assert!(!after.nodes.iter().any(left));
+            let again = run(GRAPH, &mut after, &mut context, Check::End).unwrap();
+            assert!(again.iter().all(|applied| applied.changes == 0), "seed {seed}: {again:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_documented() {
+        let mut names: Vec<_> = GRAPH.iter().map(|pass| pass.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), GRAPH.len());
+        assert!(GRAPH.iter().all(|pass| pass.about.len() > 20));
+    }
+}

@@ -1,0 +1,132 @@
+//! Rewrites a dense layer over a flattened map as a convolution whose kernel is the whole map.
+//!
+//! Flattening `[1, c, h, w]` puts channels outermost, while maps are stored channels innermost; as a convolution the
+//! layer reads the map as it lies, and no data moves.
+
+use std::borrow::Cow;
+
+use ir::graph::{Graph, Node, Op, ValueId, Window};
+
+use super::affine::POINT;
+use super::edit::{Insertion, add_constant, add_value, finish, floats, producer, shape};
+use super::{Changes, Context, Pass, PassError};
+use crate::evaluate::{Operand, evaluate};
+
+/// See the module.
+pub(super) const PASS: Pass<Graph> = Pass {
+    name: "dense-to-conv",
+    about: "rewrite dense layers over flattened maps as convolutions",
+    run,
+};
+
+fn run(graph: &mut Graph, _: &mut Context) -> Result<Changes, PassError> {
+    let mut changes = 0;
+    for index in 0..graph.nodes.len() {
+        if let Some(map) = flattened_map(graph, index) {
+            rewrite(graph, index, &map);
+            changes += 1;
+        }
+    }
+    Ok(finish(graph, changes))
+}
+
+/// The map that a dense layer reads, before it was flattened.
+struct Map {
+    /// `[n, c, h, w]`.
+    value: ValueId,
+    /// Order of its axes in the flattened form; the batch first.
+    perm: Vec<usize>,
+}
+
+fn flattened_map(graph: &Graph, index: usize) -> Option<Map> {
+    let node = &graph.nodes[index];
+    if node.op != Op::Dense {
+        return None;
+    }
+    let reshape = &graph.nodes[producer(graph, node.inputs[0])?];
+    let flat = shape(graph, node.inputs[0]);
+    if reshape.op != Op::Reshape || flat.len() != 2 {
+        return None;
+    }
+    let source = reshape.inputs[0];
+    let before = producer(graph, source).map(|i| &graph.nodes[i]);
+    let (value, perm) = match before.map(|node| (&node.op, node.inputs.as_slice())) {
+        Some((Op::Transpose { perm }, &[x])) if perm.len() == 4 && perm[0] == 0 => {
+            (x, perm.clone())
+        }
+        Some(_) | None => (source, vec![0, 1, 2, 3]),
+    };
+    match *shape(graph, value) {
+        [n, _, h, w] if n == flat[0] && h * w > 1 => Some(Map { value, perm }),
+        _ => None,
+    }
+}
+
+fn rewrite(graph: &mut Graph, index: usize, map: &Map) {
+    let node = graph.nodes.remove(index);
+    let map_shape = shape(graph, map.value).to_vec();
+    let m = shape(graph, node.inputs[1])[0];
+    let flat = floats(graph, node.inputs[1]).expect("weights are constant");
+    // Weight rows are indexed like the flattened map; kernels like the map itself.
+    let transposed: Vec<usize> =
+        [m].into_iter().chain(map.perm[1..].iter().map(|&i| map_shape[i])).collect();
+    let kernel_shape: Vec<usize> = [m].into_iter().chain(map_shape[1..].iter().copied()).collect();
+    let kernels = if map.perm.is_sorted() {
+        Cow::into_owned(flat)
+    } else {
+        let mut back = vec![0; 4];
+        for (position, &axis) in map.perm.iter().enumerate() {
+            back[axis] = position;
+        }
+        let operand = Operand { shape: &transposed, data: &flat };
+        evaluate(&Op::Transpose { perm: back }, &[operand], &kernel_shape)
+            .expect("transposes are evaluated")
+    };
+    let w = add_constant(graph, format!("{}/kernel", node.name), kernel_shape, kernels);
+    let image = add_value(graph, format!("{}/image", node.name), vec![map_shape[0], m, 1, 1]);
+    let inputs = [map.value, w].into_iter().chain(node.inputs.get(2).copied()).collect();
+    let window = Window { kernel: [map_shape[2], map_shape[3]], ..POINT };
+    let op = Op::Conv { window, groups: 1 };
+    let result_shape = shape(graph, node.output).to_vec();
+    let mut row = Insertion { graph, at: index, base: &node.name };
+    row.node(Node { name: node.name.clone(), op, inputs, output: image });
+    row.unary("flatten", Op::Reshape, image, &result_shape);
+    row.end_with(node.output);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Build, check_pass};
+
+    #[test]
+    fn reads_the_map_in_place() {
+        for perm in [vec![0, 1, 2, 3], vec![0, 2, 3, 1], vec![0, 3, 1, 2]] {
+            let mut b = Build::new(40);
+            let s = [1, 3, 4, 5];
+            let x = b.input(&s);
+            let turned: Vec<usize> = perm.iter().map(|&i| s[i]).collect();
+            let y = b.op(Op::Transpose { perm }, &[x], &turned);
+            let y = b.op(Op::Reshape, &[y], &[1, 60]);
+            let y = b.dense(y, 7);
+            let (after, changes) = check_pass(&PASS, &b.finish(&[y]));
+            assert_eq!(changes, Changes(1));
+            assert!(after.nodes.iter().all(|n| n.op != Op::Dense));
+            assert_eq!(check_pass(&PASS, &after).1, Changes(0));
+        }
+    }
+
+    #[test]
+    fn leaves_vectors_and_folded_batches_alone() {
+        let mut b = Build::new(41);
+        let x = b.input(&[1, 6, 1, 1]);
+        let y = b.op(Op::Reshape, &[x], &[1, 6]);
+        let y = b.dense(y, 2);
+        let p = b.input(&[2, 3, 2, 2]);
+        let q = b.op(Op::Reshape, &[p], &[4, 6]);
+        let q = b.dense(q, 2);
+        let r = b.dense(x, 3);
+        let graph = b.finish(&[y, q, r]);
+        assert_eq!(check_pass(&PASS, &graph).1, Changes(0));
+    }
+}
