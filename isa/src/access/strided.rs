@@ -232,7 +232,8 @@ mod tests {
     #[test]
     fn contiguous_tiles_merge_into_one_run() {
         let tile = Strided::run(3, 4).repeat(5, 4).repeat(2, 20);
-        assert_eq!(tile.intervals().collect::<Vec<_>>(), [3..43]);
+        assert_eq!(tile.intervals().count(), 1);
+        assert_eq!(tile.intervals().next(), Some(3..43));
         assert!(tile.is_plainly_injective());
         assert!(!Strided::run(3, 4).repeat(5, 3).is_plainly_injective());
         assert!(!Strided::run(3, 4).repeat(5, 0).is_plainly_injective());
