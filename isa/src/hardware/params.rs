@@ -74,7 +74,7 @@ hw_params! {
     /// Cycles from a DRAM request to its first byte.
     dram_latency_cycles = 100, 0..=100000 timing_only, "cycles";
     /// DRAM transfer granule; traffic counts whole bursts.
-    dram_burst_bytes = 64, 16..=4096 pow2 timing_only, "bytes";
+    dram_burst_bytes = 64, 16..=4096 pow2, "bytes";
     /// DRAM bursts that one engine may have under way.
     dram_outstanding = 32, 1..=1024 timing_only, "bursts per engine";
     /// Cycles lost when the DRAM bus turns from reading to writing or back.

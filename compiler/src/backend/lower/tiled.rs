@@ -1,0 +1,198 @@
+//! The tile loop of the vector engine's operators: what differs between them is which input a tile needs, and the word that computes it.
+
+use std::ops::Range;
+
+use ir::qgraph::ValueId;
+
+use crate::backend::BackendError;
+use crate::backend::emitter::Emitter;
+use crate::backend::geometry::{Rect, blocks, cuts, planes, rows, tiles};
+use crate::backend::operand::{Piece, Slots, View};
+use crate::backend::plan::Target;
+use crate::backend::tiling::{Buffer, Candidate, Cost, Order, Role, Tiling};
+
+use super::conv::slot_rows;
+
+/// Largest tile extent a word can hold.
+const MAX_TILE: usize = 2047;
+
+/// Most channel blocks a word can hold.
+const MAX_BLOCKS: usize = 1023;
+
+/// An operator as the tile loop sees it.
+pub(super) trait Tiled {
+    /// Pieces of the operands that `tile` of the result's blocks `blocks` needs, in operand order.
+    fn pieces(&self, tile: Rect, blocks: Range<usize>) -> Vec<Piece>;
+
+    /// Cycles of the vector engine for such a tile, without the pipeline's fixed cost.
+    fn work(&self, tile: Rect, n_blocks: usize) -> u64;
+
+    /// Widest tile allowed.
+    fn max_width(&self) -> usize {
+        MAX_TILE
+    }
+
+    /// Whether a tile must hold all channels.
+    fn all_channels(&self) -> bool {
+        false
+    }
+
+    /// Whether a tile must be the whole result.
+    fn whole(&self) -> bool {
+        false
+    }
+
+    /// Most channel blocks of a tile.
+    fn max_blocks(&self) -> usize {
+        MAX_BLOCKS
+    }
+
+    /// Scratchpad rows and DRAM bytes of the weights of `n_blocks` blocks.
+    fn weights(&self, _n_blocks: usize) -> (usize, usize) {
+        (0, 0)
+    }
+}
+
+/// Every way to cut `op`, which computes `output` from `inputs`.
+pub(super) fn candidates(
+    target: &Target<'_>,
+    op: &impl Tiled,
+    output: ValueId,
+    n_inputs: usize,
+) -> Vec<Candidate> {
+    let lanes = target.hw.array_rows as usize;
+    let value = &target.graph.values[output.0 as usize];
+    let shape = value.shape;
+    let n_blocks = blocks(shape.c, lanes);
+    let widths = if op.whole() { vec![shape.w] } else { cuts(shape.w, op.max_width()) };
+    let heights = if op.whole() { vec![shape.h] } else { cuts(shape.h, MAX_TILE) };
+    let depths = if op.all_channels() || op.whole() {
+        vec![n_blocks]
+    } else {
+        cuts(n_blocks, op.max_blocks())
+    };
+    let mut out = Vec::new();
+    for &tw in &widths {
+        for &th in &heights {
+            let cut = tiles(shape.h, shape.w, th, tw);
+            for &depth in &depths {
+                for slots in [2, 1] {
+                    out.push(candidate(target, op, output, n_inputs, &cut, (th, tw, depth), slots));
+                }
+            }
+        }
+    }
+    out
+}
+
+fn candidate(
+    target: &Target<'_>,
+    op: &impl Tiled,
+    output: ValueId,
+    n_inputs: usize,
+    cut: &[Rect],
+    size: (usize, usize, usize),
+    slots: usize,
+) -> Candidate {
+    let (th, tw, depth) = size;
+    let lanes = target.hw.array_rows as usize;
+    let value = &target.graph.values[output.0 as usize];
+    let n_blocks = blocks(value.shape.c, lanes);
+    let chunks: Vec<Range<usize>> =
+        (0..n_blocks).step_by(depth).map(|b| b..(b + depth).min(n_blocks)).collect();
+    let units = cut.len() * chunks.len();
+    let slots = slots.min(units);
+    let mut input_rows = vec![0; n_inputs];
+    let mut cost = Cost { tiles: units as u64, ..Cost::default() };
+    let mut moved = 0;
+    for chunk in &chunks {
+        for tile in cut {
+            cost.vpu += op.work(*tile, chunk.len());
+            for (i, piece) in op.pieces(*tile, chunk.clone()).iter().enumerate() {
+                if !target.is_resident(piece.value) {
+                    let rows = piece.rows(target.graph);
+                    input_rows[i] = input_rows[i].max(rows);
+                    moved += rows * lanes;
+                }
+            }
+        }
+        moved += op.weights(chunk.len()).1;
+    }
+    let mut buffers: Vec<Buffer> = Vec::new();
+    for (i, &rows) in input_rows.iter().enumerate() {
+        if rows > 0 {
+            buffers.push(Buffer::new(Role::Input(i), rows, slots));
+        }
+    }
+    let weight_rows = op.weights(depth).0;
+    if weight_rows > 0 {
+        buffers.push(Buffer::new(Role::Weights, weight_rows, 2.min(chunks.len())));
+    }
+    if !target.is_resident(output) {
+        buffers.push(Buffer::new(Role::Output, rows(value.dtype, th * tw, depth), slots));
+    }
+    if target.in_dram(output) {
+        moved += value.shape.h * value.shape.w * value.shape.c * planes(value.dtype);
+    }
+    cost.bytes = moved as u64;
+    if slots < 2 && !buffers.is_empty() {
+        cost.exposed = units as u64;
+        cost.exposed_bytes = moved as u64;
+    }
+    Candidate {
+        tiling: Tiling { th, tw, blocks: depth, order: Order::ChannelsOuter, buffers },
+        cost,
+    }
+}
+
+/// One tile while it is emitted.
+pub(super) struct TileRun<'a> {
+    /// Pixels of the result.
+    pub rect: Rect,
+    /// Channel blocks of the result.
+    pub blocks: Range<usize>,
+    /// Operand pieces.
+    pub pieces: &'a [Piece],
+    /// Where each operand piece lies.
+    pub inputs: &'a [View],
+    /// Where the result goes.
+    pub out: View,
+}
+
+/// Runs the tile loop: channel chunks outside, so that weights and parameters are loaded once; `compute` writes a tile's words.
+pub(super) fn emit(
+    e: &mut Emitter<'_>,
+    op: &impl Tiled,
+    output: ValueId,
+    mut compute: impl FnMut(&mut Emitter<'_>, &TileRun<'_>) -> Result<(), BackendError>,
+) -> Result<(), BackendError> {
+    let plan = e.plan;
+    let tiling = &plan.tilings[e.step];
+    let shape = e.graph.values[output.0 as usize].shape;
+    let n_blocks = blocks(shape.c, e.lanes());
+    let n_inputs = op.pieces(Rect { y0: 0, y1: 1, x0: 0, x1: 1 }, 0..1).len();
+    let mut inputs: Vec<Slots<Piece>> =
+        (0..n_inputs).map(|i| Slots::new(slot_rows(tiling, Role::Input(i)))).collect();
+    let mut results = Slots::new(slot_rows(tiling, Role::Output));
+    for value in plan.steps[e.step].inputs(e.graph) {
+        e.bring_in(value);
+    }
+    for first in (0..n_blocks).step_by(tiling.blocks) {
+        let chunk = first..(first + tiling.blocks).min(n_blocks);
+        for rect in tiles(shape.h, shape.w, tiling.th, tiling.tw) {
+            let pieces = op.pieces(rect, chunk.clone());
+            let mut views = Vec::with_capacity(pieces.len());
+            for (slots, piece) in inputs.iter_mut().zip(&pieces) {
+                views.push(e.operand(slots, *piece)?);
+            }
+            let piece = Piece { value: output, rect, b0: chunk.start, b1: chunk.end };
+            let out = e.result(&mut results, piece);
+            compute(
+                e,
+                &TileRun { rect, blocks: chunk.clone(), pieces: &pieces, inputs: &views, out },
+            )?;
+            e.finish(&piece, &out);
+        }
+    }
+    Ok(())
+}

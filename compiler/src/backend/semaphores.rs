@@ -1,0 +1,164 @@
+//! Semaphores: which words wait for which, so that engines running side by side compute what the sequential order computes.
+//!
+//! For every word the accesses (`isa::access`) give the latest earlier word of each other engine that it conflicts with (read after write, write after
+//! read, write after write). A wait is added unless an earlier wait, directly or through other engines, already implies it. Needs of one
+//! pair of engines grow with the sequential order, so the k-th wait meets the k-th signal, and the sequential order itself is a legal
+//! execution: no schedule can deadlock.
+
+use isa::access::{Access, Pages, Space, access};
+use isa::hardware::Hardware;
+use isa::inst::Engine;
+
+use super::BackendError;
+use super::stream::Task;
+
+/// Largest count a semaphore holds.
+const MAX_COUNT: usize = 255;
+
+/// DRAM is tracked in pieces of this many bytes.
+const DRAM_GRAIN: u64 = 16;
+
+/// Index of the latest word of each engine, plus one; 0 for none.
+type Latest = [u32; 4];
+
+/// Latest writers and readers of every unit of every memory.
+struct Hazards {
+    spad: Vec<[Latest; 2]>,
+    acc: Vec<[Latest; 2]>,
+    params: Vec<[Latest; 2]>,
+    tables: Vec<[Latest; 2]>,
+    dram: Vec<[Latest; 2]>,
+    acc_rows: usize,
+    param_entries: usize,
+    /// Constants and code beyond are never written.
+    dram_end: u64,
+}
+
+const WRITE: usize = 0;
+const READ: usize = 1;
+
+impl Hazards {
+    fn new(hw: &Hardware, dram_end: u64) -> Hazards {
+        let none = [[0; 4]; 2];
+        Hazards {
+            spad: vec![none; hw.scratchpad_rows() as usize],
+            acc: vec![none; 2 * hw.acc_rows as usize],
+            params: vec![none; 2 * hw.param_entries as usize],
+            tables: vec![none; 2],
+            dram: vec![none; dram_end.div_ceil(DRAM_GRAIN) as usize],
+            acc_rows: hw.acc_rows as usize,
+            param_entries: hw.param_entries as usize,
+            dram_end,
+        }
+    }
+
+    /// Calls `f` with the units that an access touches.
+    fn each(&mut self, a: &Access, mut f: impl FnMut(&mut [Latest; 2])) {
+        for range in a.rows.intervals() {
+            let (lo, hi) = (range.start as u64, range.end as u64);
+            let units = match a.space {
+                Space::Spad => &mut self.spad[lo as usize..hi as usize],
+                Space::Acc(bank) => {
+                    let base = bank as usize * self.acc_rows;
+                    &mut self.acc[base + lo as usize..base + hi as usize]
+                }
+                Space::Params(slot) => {
+                    let base = slot as usize * self.param_entries;
+                    &mut self.params[base + lo as usize..base + hi as usize]
+                }
+                Space::Table(slot) => &mut self.tables[slot as usize..=slot as usize],
+                Space::Dram => {
+                    let hi = hi.min(self.dram_end);
+                    if lo >= hi {
+                        continue;
+                    }
+                    &mut self.dram[(lo / DRAM_GRAIN) as usize..hi.div_ceil(DRAM_GRAIN) as usize]
+                }
+            };
+            units.iter_mut().for_each(&mut f);
+        }
+    }
+}
+
+/// Adds wait and signal sets to the tasks. `dram_end` is the first DRAM byte that no word writes from.
+///
+/// # Errors
+/// Internal errors of the compiler: an illegal word, or more than 255 outstanding signals.
+pub(crate) fn synchronise(
+    tasks: &mut [Task],
+    hw: &Hardware,
+    dram_end: u64,
+) -> Result<(), BackendError> {
+    let mut hazards = Hazards::new(hw, dram_end);
+    let mut pages = Pages::default();
+    // What each engine knows to be complete, by word index plus one, and what was known when each word issued.
+    let mut known: [Latest; 4] = [[0; 4]; 4];
+    let mut known_at: Vec<Latest> = Vec::with_capacity(tasks.len());
+    let mut waits: Vec<(usize, usize)> = Vec::new();
+    for i in 0..tasks.len() {
+        let inst = tasks[i].inst;
+        let me = inst.engine.index();
+        pages.apply(&inst);
+        let touched = access(&inst, &pages, hw).map_err(|e| {
+            BackendError::Internal(format!("word {i} `{}`: {e}", inst.op.mnemonic()))
+        })?;
+        let mut need: Latest = [0; 4];
+        for a in &touched {
+            hazards.each(a, |unit| {
+                for e in 0..4 {
+                    need[e] = need[e].max(unit[WRITE][e]);
+                    if a.write {
+                        need[e] = need[e].max(unit[READ][e]);
+                    }
+                }
+            });
+        }
+        // Later producers first: what they imply may make the earlier ones superfluous.
+        let mut others: Vec<usize> = (0..4).filter(|&e| e != me).collect();
+        others.sort_by_key(|&e| std::cmp::Reverse(need[e]));
+        for e in others {
+            if need[e] > known[me][e] {
+                let producer = need[e] as usize - 1;
+                tasks[i].inst.wait.insert(Engine::ALL[e]);
+                tasks[producer].inst.signal.insert(inst.engine);
+                waits.push((producer, i));
+                let implied = known_at[producer];
+                for (mine, theirs) in known[me].iter_mut().zip(implied) {
+                    *mine = (*mine).max(theirs);
+                }
+                known[me][e] = need[e];
+            }
+        }
+        known_at.push(known[me]);
+        for a in &touched {
+            let kind = if a.write { WRITE } else { READ };
+            hazards.each(a, |unit| unit[kind][me] = i as u32 + 1);
+        }
+    }
+    check_counts(tasks, &waits)
+}
+
+/// Checks that the sequential order never holds more than 255 of one semaphore, which keeps it a legal execution.
+fn check_counts(tasks: &[Task], waits: &[(usize, usize)]) -> Result<(), BackendError> {
+    let mut events: Vec<(usize, bool, usize)> = Vec::with_capacity(waits.len() * 2);
+    for &(producer, consumer) in waits {
+        let pair = tasks[producer].inst.engine.index() * 4 + tasks[consumer].inst.engine.index();
+        events.push((producer, true, pair));
+        events.push((consumer, false, pair));
+    }
+    events.sort_unstable();
+    let mut count = [0usize; 16];
+    for (_, signal, pair) in events {
+        if signal {
+            count[pair] += 1;
+        } else {
+            count[pair] -= 1;
+        }
+        if count[pair] > MAX_COUNT {
+            return Err(BackendError::Internal(format!(
+                "more than {MAX_COUNT} outstanding signals of one pair of engines"
+            )));
+        }
+    }
+    Ok(())
+}
