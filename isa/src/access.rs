@@ -129,7 +129,7 @@ impl Access {
 }
 
 /// Every access of a word, given the register pages as the earlier words of its engine left them. Register words, `sync` and
-/// `halt` have none. Operands that a word does not read (`b` with a multiplier of 0, windows wholly in the padding) have none.
+/// `halt` have none. `hardware` must be [valid](Hardware::validate). Operands that a word does not read (`b` with a multiplier of 0, windows wholly in the padding) have none.
 ///
 /// # Errors
 /// When the word is not legal by itself: fields that have no encoding, registers never written, zero extents, ranges that leave

@@ -51,18 +51,19 @@ impl Tile {
         )
     }
 
-    fn side(self, b: u32, regs: &VpuSide) -> Access {
+    /// Operand `b`; in the place of the result it must have a value for every lane of its own, since one lane that serves all
+    /// would be overwritten by the first.
+    fn side(self, b: u32, regs: &VpuSide, result: &Access) -> Result<Access, AccessError> {
         let tile = Tile {
             tw: if regs.x_stride == 0 { 1 } else { self.tw },
             th: self.th,
             blocks: if regs.lane_broadcast { 1 } else { self.blocks },
         };
         let plane_stride = regs.wide.then_some(regs.plane_stride);
-        Access::read(
-            Stream::VpuB,
-            Space::Spad,
-            tile.rows(b, regs.row_stride, regs.block_stride, plane_stride),
-        )
+        let rows = tile.rows(b, regs.row_stride, regs.block_stride, plane_stride);
+        let side = Access::read(Stream::VpuB, Space::Spad, rows);
+        apart(&side, result, !regs.lane_broadcast)?;
+        Ok(side)
     }
 
     fn result(self, dst: u32, regs: &VpuOut) -> Result<Access, AccessError> {
@@ -140,9 +141,7 @@ pub(super) fn drain(
         let scale = pages.vpu_scale(op.page)?;
         check_shift(scale)?;
         if scale.mb != 0 {
-            let side = tile.side(op.b, pages.vpu_side(op.page)?);
-            apart(&side, &result, true)?;
-            accesses.push(side);
+            accesses.push(tile.side(op.b, pages.vpu_side(op.page)?, &result)?);
         }
     } else {
         check_set0(quant, out)?;
@@ -299,9 +298,12 @@ fn elementwise(
 ) -> Result<Vec<Access>, AccessError> {
     check_set1(quant, out)?;
     let result = tile.result(dst, out)?;
-    let mut accesses = vec![tile.operand(a, regs)];
-    accesses.extend(side.map(|(b, regs)| tile.side(b, regs)));
-    accesses.iter().try_for_each(|operand| apart(operand, &result, true))?;
+    let operand = tile.operand(a, regs);
+    apart(&operand, &result, true)?;
+    let mut accesses = vec![operand];
+    if let Some((b, regs)) = side {
+        accesses.push(tile.side(b, regs, &result)?);
+    }
     accesses.push(result);
     Ok(accesses)
 }

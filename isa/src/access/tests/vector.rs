@@ -182,6 +182,9 @@ fn elementwise_may_work_in_place_only_exactly() {
         vpu(&[broadcast.into()], aliased),
         Err(AccessError::Overlap { operand: Stream::VpuB, .. })
     ));
+    let one_lane = VpuSide { lane_broadcast: true, ..SIDE };
+    let refused = AccessError::Overlap { operand: Stream::VpuB, in_place: false };
+    assert_eq!(vpu(&[one_lane.into()], VpuAdd { dst: 100, blocks: 1, ..add }), Err(refused));
     let mul = VpuMul { page: 0, a: 0, b: 100, dst: 0, th: 2, tw: 2, blocks: 2 };
     assert_eq!(vpu(&[], mul).unwrap().len(), 3);
     assert!(vpu(&[VpuScale { ma: -1, ..SCALE }.into()], mul).is_err());
