@@ -2,6 +2,7 @@
 
 pub mod graph;
 pub mod infer;
+pub mod onnx;
 pub mod qgraph;
 pub mod tensor;
 pub mod verify;

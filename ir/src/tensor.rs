@@ -64,14 +64,14 @@ pub enum TensorError {
 }
 
 /// Product of the extents; `None` when it, or its size at eight bytes an element, leaves the address space.
+///
+/// Extents of 0 do not hide absurd others, so products over any part of a shape that passes do not overflow either.
 #[must_use]
 pub fn element_count(shape: &[usize]) -> Option<usize> {
-    // A zero extent makes the tensor empty whatever the others are.
-    if shape.contains(&0) {
-        return Some(0);
-    }
-    let count = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent))?;
-    (count <= isize::MAX as usize / 8).then_some(count)
+    let multiply = |product: usize, &extent: &usize| product.checked_mul(extent.max(1));
+    let size = shape.iter().try_fold(1usize, multiply)?;
+    let count = if shape.contains(&0) { 0 } else { size };
+    (size <= isize::MAX as usize / 8).then_some(count)
 }
 
 impl DType {
@@ -272,7 +272,8 @@ mod tests {
     #[test]
     fn shapes_that_do_not_fit_are_refused() {
         assert_eq!(element_count(&[usize::MAX, 2]), None);
-        assert_eq!(element_count(&[usize::MAX, 2, 0]), Some(0));
+        assert_eq!(element_count(&[usize::MAX, 2, 0]), None);
+        assert_eq!(element_count(&[7, 2, 0]), Some(0));
         assert_eq!(element_count(&[]), Some(1));
         assert!(matches!(
             Tensor::from_f32(&[3], vec![0.0; 2]),

@@ -1,0 +1,34 @@
+//! ONNX in and out.
+//!
+//! [`load`] turns a file into a [`Graph`](crate::graph::Graph) of the closed operator set, or says at once everything
+//! that stands in the way. [`save`] writes such a graph back as ONNX, so that any float runtime can run it.
+//! Which operators are taken, and under which constraints, is one table: [`ops::OPS`].
+
+mod attributes;
+mod builder;
+mod closest;
+mod error;
+mod external;
+mod fold;
+mod import;
+mod load;
+mod manual;
+mod node;
+pub mod ops;
+mod order;
+pub mod proto;
+mod save;
+mod shapes;
+mod tensor;
+mod unsupported;
+
+pub use error::{ImportError, LoadError, NodeError, NotOnnx, TensorProtoError, Unsupported};
+pub use load::{LoadOptions, Model, load, load_bytes};
+pub use manual::supported_ops_manual;
+pub use save::save;
+
+/// Oldest operator set that is read.
+pub const OLDEST_OPSET: i64 = 7;
+
+/// Newest operator set that is read; each operator's definition was compared up to it.
+pub const NEWEST_OPSET: i64 = 28;

@@ -1,0 +1,96 @@
+//! Moving elements of constants around: what Transpose, Slice, Gather and broadcasting have in common.
+
+use crate::tensor::{Data, Tensor};
+
+/// Row-major walk over `extents` that steps by `strides` through some other tensor, yielding positions there.
+pub(super) struct Strided {
+    extents: Vec<usize>,
+    strides: Vec<isize>,
+    counters: Vec<usize>,
+    position: isize,
+    left: usize,
+}
+
+impl Strided {
+    /// A walk that begins at position `start`. All positions reached must lie inside the other tensor.
+    pub(super) fn new(extents: Vec<usize>, strides: Vec<isize>, start: usize) -> Strided {
+        let left = extents.iter().product();
+        let counters = vec![0; extents.len()];
+        Strided { extents, strides, counters, position: start.cast_signed(), left }
+    }
+}
+
+impl Iterator for Strided {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let here = self.position.cast_unsigned();
+        for axis in (0..self.extents.len()).rev() {
+            self.counters[axis] += 1;
+            if self.counters[axis] < self.extents[axis] {
+                self.position += self.strides[axis];
+                break;
+            }
+            // This axis starts over, and the next outer one advances.
+            self.position -= self.strides[axis] * (self.counters[axis] - 1).cast_signed();
+            self.counters[axis] = 0;
+        }
+        Some(here)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+/// Elements between neighbours along each axis of a row-major tensor.
+pub(super) fn row_major_strides(shape: &[usize]) -> Vec<isize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis].cast_signed();
+    }
+    strides
+}
+
+/// Strides with which a tensor of `shape` is repeated over `result`, a shape it broadcasts to.
+pub(super) fn broadcast_strides(shape: &[usize], result: &[usize]) -> Vec<isize> {
+    let missing = result.len() - shape.len();
+    let own = row_major_strides(shape);
+    let repeated =
+        own.iter().zip(shape).map(|(&stride, &extent)| if extent == 1 { 0 } else { stride });
+    std::iter::repeat_n(0, missing).chain(repeated).collect()
+}
+
+/// The elements of `tensor` at `positions`, in that order.
+pub(super) fn select(tensor: &Tensor, positions: impl Iterator<Item = usize>) -> Data {
+    match &tensor.data {
+        Data::I64(values) => Data::I64(positions.map(|p| values[p]).collect()),
+        Data::Bool(values) => Data::Bool(positions.map(|p| values[p]).collect()),
+        Data::F32(values) => Data::F32(positions.map(|p| values[p]).collect()),
+        Data::MappedF32(bytes) => {
+            let chunks = bytes.as_chunks::<4>().0;
+            Data::F32(positions.map(|p| f32::from_le_bytes(chunks[p])).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walks_transpose_reverse_and_repeat() {
+        let walk = |extents: &[usize], strides: &[isize], start| {
+            Strided::new(extents.to_vec(), strides.to_vec(), start).collect::<Vec<_>>()
+        };
+        // A 2x3 matrix transposed, its rows reversed, and its first row repeated.
+        assert_eq!(walk(&[3, 2], &[1, 3], 0), [0, 3, 1, 4, 2, 5]);
+        assert_eq!(walk(&[2, 3], &[3, -1], 2), [2, 1, 0, 5, 4, 3]);
+        assert_eq!(walk(&[2, 3], &[0, 1], 0), [0, 1, 2, 0, 1, 2]);
+        assert_eq!(walk(&[], &[], 0), [0]);
+        assert_eq!(walk(&[2, 0], &[0, 1], 0), [0; 0]);
+        assert_eq!(broadcast_strides(&[3, 1], &[2, 3, 4]), [0, 1, 0]);
+        assert_eq!(row_major_strides(&[2, 3, 4]), [12, 4, 1]);
+    }
+}

@@ -1,0 +1,337 @@
+//! The walk over a model's nodes.
+//!
+//! Every node is looked up in [`OPS`], checked against its constraints, then folded (if all its operands are
+//! constant) or imported. A node that cannot be taken is noted and its results become unknown; nodes behind it are
+//! still checked as far as possible, so that one run names everything unsupported.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::builder::{Builder, SlotId};
+use super::error::{ImportError, NodeError, TensorProtoError, Unsupported};
+use super::external::External;
+use super::load::is_standard_domain;
+use super::node::{NodeCtx, Refusal};
+use super::ops::{OpSpec, find};
+use super::order::{needed_nodes, node_label};
+use super::proto::{DataType, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use super::shapes::{Declared, Symbols, all_names};
+use super::tensor::{Budget, MAX_RANK, decode, type_name};
+use super::unsupported::explain_unknown;
+use crate::graph::Graph;
+
+/// Imports the graph of `model`.
+pub(super) fn import(
+    model: &ModelProto,
+    opset: i64,
+    external: External,
+    budget: Budget,
+    shapes: &BTreeMap<String, usize>,
+    warnings: &mut Vec<String>,
+) -> Result<Graph, ImportError> {
+    let Some(proto) = &model.graph else {
+        return Err(ImportError::NoOutput);
+    };
+    if proto.output.is_empty() {
+        return Err(ImportError::NoOutput);
+    }
+    let order = needed_nodes(proto)?;
+    let dropped = proto.node.len() - order.len();
+    if dropped > 0 {
+        warnings.push(format!("{dropped} nodes reach no output and are left out"));
+    }
+    let values = (proto.input.iter().map(|i| &i.name))
+        .chain(proto.initializer.iter().map(|i| &i.name))
+        .chain(proto.node.iter().flat_map(|n| &n.output));
+    let nodes = proto.node.iter().map(|n| &n.name);
+    let builder = Builder::new(&proto.name, budget, external, all_names(values), all_names(nodes));
+    let declared = Declared::new(proto.value_info.iter().chain(&proto.output));
+    let names = Names {
+        constants: proto.initializer.iter().map(|tensor| tensor.name.as_str()).collect(),
+        results: proto.node.iter().flat_map(|node| &node.output).map(String::as_str).collect(),
+        outputs: proto.output.iter().map(|output| output.name.as_str()).collect(),
+        used: (proto.node.iter().flat_map(|node| &node.input))
+            .chain(proto.output.iter().map(|output| &output.name))
+            .map(String::as_str)
+            .collect(),
+    };
+    let mut import =
+        Import { model, proto, opset, builder, declared, names, unsupported: Vec::new() };
+    import.constants(warnings)?;
+    import.inputs(shapes, warnings)?;
+    import.nodes(&order)?;
+    import.finish()
+}
+
+/// Names in the file, for looking up.
+struct Names<'a> {
+    constants: BTreeSet<&'a str>,
+    results: BTreeSet<&'a str>,
+    outputs: BTreeSet<&'a str>,
+    /// Names that a node reads or the graph returns.
+    used: BTreeSet<&'a str>,
+}
+
+struct Import<'a> {
+    model: &'a ModelProto,
+    proto: &'a GraphProto,
+    opset: i64,
+    builder: Builder,
+    declared: Declared,
+    names: Names<'a>,
+    unsupported: Vec<Unsupported>,
+}
+
+impl Import<'_> {
+    fn constants(&mut self, warnings: &mut Vec<String>) -> Result<(), ImportError> {
+        for tensor in &self.proto.initializer {
+            let slot = self.constant(tensor, warnings)?;
+            self.define(&tensor.name, slot)?;
+        }
+        for sparse in &self.proto.sparse_initializer {
+            let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
+            self.refuse(
+                name,
+                "initializer",
+                "sparse constants are not supported",
+                "store it densely",
+            );
+            let slot = self.builder.unknown_slot();
+            self.define(name, slot)?;
+        }
+        Ok(())
+    }
+
+    fn constant(
+        &mut self,
+        tensor: &TensorProto,
+        warnings: &mut Vec<String>,
+    ) -> Result<SlotId, ImportError> {
+        let name = &tensor.name;
+        let Builder { external, budget, .. } = &mut self.builder;
+        match decode(tensor, external, budget) {
+            Ok(decoded) => {
+                if decoded.rounded {
+                    warnings.push(format!(
+                        "constant `{name}`: float64 elements are rounded to float32"
+                    ));
+                }
+                Ok(self.builder.constant_slot(name, decoded.tensor))
+            }
+            Err(error @ TensorProtoError::ElementType(_)) => {
+                self.refuse(name, "initializer", &error.to_string(), "");
+                Ok(self.builder.unknown_slot())
+            }
+            Err(TensorProtoError::Limit) => Err(self.over_limit(name)),
+            Err(source) => Err(ImportError::Tensor { tensor: name.clone(), source }),
+        }
+    }
+
+    fn inputs(
+        &mut self,
+        shapes: &BTreeMap<String, usize>,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), ImportError> {
+        let mut symbols = Symbols::new(shapes);
+        for input in &self.proto.input {
+            // Up to IR version 3 constants are listed as inputs too: default values that nobody overrides.
+            if self.names.constants.contains(input.name.as_str()) {
+                continue;
+            }
+            let shape = symbols.input_shape(input, warnings)?;
+            let element_type = element_type(input);
+            let slot = if element_type == DataType::Float as i32 {
+                let id = self.builder.add_input(&input.name, shape);
+                self.builder.value_slot(id)
+            } else {
+                let reason = format!(
+                    "element type {} is not supported, expected float",
+                    type_name(element_type)
+                );
+                self.refuse(&input.name, "input", &reason, "feed float32 and cast before export");
+                self.builder.unknown_slot()
+            };
+            self.define(&input.name, slot)?;
+        }
+        symbols.finish()
+    }
+
+    fn define(&mut self, name: &str, slot: SlotId) -> Result<(), ImportError> {
+        if !self.builder.bind(name, slot) || self.names.results.contains(name) {
+            return Err(ImportError::Redefined { value: name.to_owned() });
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, node: &str, op: &str, reason: &str, suggestion: &str) {
+        let [node, op, reason, suggestion] = [node, op, reason, suggestion].map(str::to_owned);
+        self.unsupported.push(Unsupported { node, op, reason, suggestion });
+    }
+
+    fn over_limit(&self, place: &str) -> ImportError {
+        ImportError::ConstantLimit {
+            place: place.to_owned(),
+            limit_bytes: self.builder.budget.limit_bytes(),
+        }
+    }
+
+    fn nodes(&mut self, order: &[usize]) -> Result<(), ImportError> {
+        let mut seen_names = BTreeSet::new();
+        for &index in order {
+            let node = &self.proto.node[index];
+            let label = node_label(self.proto, index);
+            // A name of the file is kept for its first node; made-up and repeated ones must not meet another.
+            let name = if !node.name.is_empty() && seen_names.insert(node.name.as_str()) {
+                label.clone()
+            } else {
+                self.builder.fresh_node_name(&label)
+            };
+            self.node(node, name)?;
+            self.define_results(node, &label)?;
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, node: &NodeProto, name: String) -> Result<(), ImportError> {
+        let inputs = self.input_slots(node, &name)?;
+        let op = &node.op_type;
+        let spec = if is_standard_domain(&node.domain) { find(op) } else { None };
+        let Some(spec) = spec else {
+            let (reason, suggestion) = explain_unknown(self.model, node);
+            self.refuse(&name, op, &reason, &suggestion);
+            return Ok(());
+        };
+        let is_graph_output =
+            node.output.first().is_some_and(|name| self.names.outputs.contains(name.as_str()));
+        let mut ctx = NodeCtx {
+            proto: node,
+            opset: self.opset,
+            name: name.clone(),
+            inputs,
+            is_graph_output,
+            used_values: &self.names.used,
+            builder: &mut self.builder,
+        };
+        match import_node(spec, &mut ctx, &mut self.unsupported) {
+            Ok(()) => Ok(()),
+            Err(Refusal::Unsupported { reason, suggestion }) => {
+                self.refuse(&name, op, &reason, &suggestion);
+                Ok(())
+            }
+            Err(Refusal::Invalid(
+                NodeError::Limit | NodeError::Constant(TensorProtoError::Limit),
+            )) => Err(self.over_limit(&name)),
+            Err(Refusal::Invalid(source)) => {
+                Err(ImportError::Node { node: name, op: op.clone(), source })
+            }
+        }
+    }
+
+    fn input_slots(
+        &self,
+        node: &NodeProto,
+        name: &str,
+    ) -> Result<Vec<Option<SlotId>>, ImportError> {
+        let slot = |value: &String| {
+            if value.is_empty() {
+                return Ok(None);
+            }
+            let undefined =
+                || ImportError::Undefined { place: format!("node `{name}`"), value: value.clone() };
+            self.builder.slot(value).map(Some).ok_or_else(undefined)
+        };
+        node.input.iter().map(slot).collect()
+    }
+
+    /// Results that were not made are unknown; those that were are compared with the file's declarations.
+    fn define_results(&mut self, node: &NodeProto, label: &str) -> Result<(), ImportError> {
+        for name in node.output.iter().filter(|name| !name.is_empty()) {
+            let Some(slot) = self.builder.slot(name) else {
+                let slot = self.builder.unknown_slot();
+                self.builder.bind(name, slot);
+                continue;
+            };
+            let Some(shape) = self.builder.shape(slot) else {
+                continue;
+            };
+            if shape.len() > MAX_RANK {
+                let source = NodeError::Rank { found: shape.len(), most: MAX_RANK };
+                return Err(ImportError::Node {
+                    node: label.to_owned(),
+                    op: node.op_type.clone(),
+                    source,
+                });
+            }
+            self.declared.check(name, shape)?;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Graph, ImportError> {
+        for output in &self.proto.output {
+            let undefined = || ImportError::Undefined {
+                place: "the list of outputs".to_owned(),
+                value: output.name.clone(),
+            };
+            let slot = self.builder.slot(&output.name).ok_or_else(undefined)?;
+            // An unknown one means that something is unsupported, which is reported below.
+            if let Some(id) = self.builder.operand(slot) {
+                self.builder.graph.outputs.push(id);
+            }
+        }
+        if self.unsupported.is_empty() {
+            Ok(self.builder.graph)
+        } else {
+            Err(ImportError::Unsupported(self.unsupported))
+        }
+    }
+}
+
+/// Checks one node against its entry in the table, then folds or imports it.
+fn import_node(
+    spec: &OpSpec,
+    ctx: &mut NodeCtx<'_>,
+    unsupported: &mut Vec<Unsupported>,
+) -> Result<(), Refusal> {
+    let (name, op) = (ctx.name.clone(), ctx.proto.op_type.clone());
+    let mut refused = false;
+    let mut refuse = |reason: String, suggestion: &str| {
+        refused = true;
+        let (node, op, suggestion) = (name.clone(), op.clone(), suggestion.to_owned());
+        unsupported.push(Unsupported { node, op, reason, suggestion });
+    };
+    if ctx.opset < spec.versions[0] {
+        let reason = format!(
+            "the operator exists since operator set {}, the file uses {}",
+            spec.versions[0], ctx.opset
+        );
+        refuse(reason, "");
+    }
+    for attribute in &ctx.proto.attribute {
+        if !spec.attributes.contains(&attribute.name.as_str()) {
+            refuse(format!("attribute `{}` is not known", attribute.name), "");
+        }
+    }
+    for constraint in spec.constraints {
+        if let Some(found) = (constraint.violation)(ctx)? {
+            refuse(format!("{}; found {found}", constraint.text), constraint.suggestion);
+        }
+    }
+    let unknown = ctx.inputs.iter().flatten().any(|&slot| ctx.builder.is_unknown(slot));
+    if refused || unknown {
+        return Ok(());
+    }
+    let all_constant = (0..ctx.n_inputs()).all(|i| !ctx.has_input(i) || ctx.constant(i).is_some());
+    match (spec.fold, spec.import) {
+        (Some(fold), _) if all_constant => fold(ctx),
+        (_, Some(import)) => import(ctx),
+        (_, None) => Err(Refusal::Unsupported {
+            reason: "it is taken only where its operands are constant".to_owned(),
+            suggestion: "simplify the model before export, for example with onnxsim".to_owned(),
+        }),
+    }
+}
+
+fn element_type(info: &ValueInfoProto) -> i32 {
+    let tensor = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
+    tensor.map_or(DataType::Undefined as i32, |t| t.elem_type)
+}

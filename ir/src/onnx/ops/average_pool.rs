@@ -1,0 +1,37 @@
+//! AveragePool, two-dimensional.
+
+use super::OpSpec;
+use super::window::{IMAGE, ONE_PADDING, resolve};
+use crate::graph::Op;
+use crate::onnx::node::{Imported, NodeCtx};
+
+/// AveragePool.
+pub(super) const AVERAGE_POOL: OpSpec = OpSpec {
+    name: "AveragePool",
+    versions: &[7, 10, 11, 19, 22],
+    attributes: &[
+        "auto_pad",
+        "ceil_mode",
+        "count_include_pad",
+        "dilations",
+        "kernel_shape",
+        "pads",
+        "strides",
+    ],
+    constraints: &[IMAGE, ONE_PADDING],
+    fold: None,
+    import: Some(import),
+};
+
+fn import(node: &mut NodeCtx<'_>) -> Imported {
+    let input = node.shape(0)?;
+    let resolved = resolve(node, &input, None)?;
+    let shape = [&input[..2], &resolved.extents].concat();
+    let count_include_pad = node.attributes().flag("count_include_pad", false)?;
+    let operands = node.operands()?;
+    node.emit_shaped(
+        Op::AveragePool { window: resolved.window, count_include_pad },
+        operands,
+        Some(shape),
+    )
+}

@@ -1,0 +1,317 @@
+//! A float graph as an ONNX file.
+//!
+//! Used to run the graph in a float runtime and to look at it in other tools, so every value keeps its name. Loading
+//! what was saved gives the same graph again, except that a `Dense` with a bias on an operand of other than two axes
+//! becomes a product and an addition, as ONNX has no single operator for it.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use prost::Message;
+
+use super::proto::{
+    AttributeProto, AttributeType, DataType, Dimension, DimensionProto, GraphProto, ModelProto,
+    NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto,
+    ValueInfoProto,
+};
+use crate::graph::{Graph, Node, Op, Value, ValueId, Window};
+use crate::infer::window_extents;
+use crate::tensor::{DType, Data, Tensor};
+
+/// Operator set written: the first in which average pools may be dilated.
+const OPSET: i64 = 19;
+
+/// File format version of that operator set.
+const IR_VERSION: i64 = 9;
+
+/// The bytes of an ONNX file with this graph, which must be well formed ([`Graph::verify`]); ids out of range are left
+/// out.
+#[must_use]
+pub fn save(graph: &Graph) -> Vec<u8> {
+    let mut writer = Writer {
+        graph,
+        used_names: graph.values.iter().map(|value| value.name.clone()).collect(),
+        proto: GraphProto { name: graph.name.clone(), ..GraphProto::default() },
+    };
+    writer.values();
+    for node in &graph.nodes {
+        writer.node(node);
+    }
+    let model = ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: "qcc".to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        graph: Some(writer.proto),
+        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+        ..ModelProto::default()
+    };
+    model.encode_to_vec()
+}
+
+struct Writer<'a> {
+    graph: &'a Graph,
+    used_names: BTreeSet<String>,
+    proto: GraphProto,
+}
+
+impl Writer<'_> {
+    fn values(&mut self) {
+        let infos =
+            |ids: &[ValueId]| ids.iter().filter_map(|&id| self.graph.value(id)).map(info).collect();
+        self.proto.input = infos(&self.graph.inputs);
+        self.proto.output = infos(&self.graph.outputs);
+        let ends: BTreeSet<ValueId> =
+            self.graph.inputs.iter().chain(&self.graph.outputs).copied().collect();
+        for (value, id) in self.graph.values.iter().zip(0..) {
+            match &value.constant {
+                Some(tensor) => self.proto.initializer.push(tensor_proto(&value.name, tensor)),
+                None if !ends.contains(&ValueId(id)) => self.proto.value_info.push(info(value)),
+                None => {}
+            }
+        }
+    }
+
+    fn name(&self, id: ValueId) -> String {
+        self.graph.value(id).map(|value| value.name.clone()).unwrap_or_default()
+    }
+
+    fn shape(&self, id: ValueId) -> &[usize] {
+        self.graph.value(id).map_or(&[], |value| &value.shape)
+    }
+
+    /// A value name that the graph does not have.
+    fn fresh(&mut self, base: String) -> String {
+        let mut name = base;
+        while !self.used_names.insert(name.clone()) {
+            name.push('_');
+        }
+        name
+    }
+
+    /// A constant that is an operand in ONNX but a parameter in the graph.
+    fn parameter(&mut self, node: &Node, what: &str, tensor: &Tensor) -> String {
+        let name = self.fresh(format!("{}/{what}", node.name));
+        self.proto.initializer.push(tensor_proto(&name, tensor));
+        name
+    }
+
+    fn push(&mut self, node: &Node, op: &str, input: Vec<String>, attribute: Vec<AttributeProto>) {
+        let output = vec![self.name(node.output)];
+        let (name, op_type) = (node.name.clone(), op.to_owned());
+        self.proto.node.push(NodeProto {
+            input,
+            output,
+            name,
+            op_type,
+            attribute,
+            domain: String::new(),
+        });
+    }
+
+    fn node(&mut self, node: &Node) {
+        let mut inputs: Vec<String> = node.inputs.iter().map(|&id| self.name(id)).collect();
+        match &node.op {
+            Op::Conv { window, groups } => {
+                let mut attributes = window_attributes(window);
+                attributes.push(int("group", *groups));
+                self.push(node, "Conv", inputs, attributes);
+            }
+            Op::Dense => self.dense(node, inputs),
+            Op::BatchNorm { epsilon } => {
+                self.push(node, "BatchNormalization", inputs, vec![float("epsilon", *epsilon)]);
+            }
+            Op::Add => self.push(node, "Add", inputs, Vec::new()),
+            Op::Sub => self.push(node, "Sub", inputs, Vec::new()),
+            Op::Mul => self.push(node, "Mul", inputs, Vec::new()),
+            Op::Clip { lo, hi } => self.clip(node, inputs, *lo, *hi),
+            Op::MaxPool { window } => {
+                self.push(node, "MaxPool", inputs, self.pool_attributes(node, window))
+            }
+            Op::AveragePool { window, count_include_pad } => {
+                let mut attributes = self.pool_attributes(node, window);
+                attributes.push(int("count_include_pad", usize::from(*count_include_pad)));
+                self.push(node, "AveragePool", inputs, attributes);
+            }
+            Op::ReduceMean { axes } => {
+                inputs.push(self.parameter(node, "axes", &integers(axes)));
+                self.push(node, "ReduceMean", inputs, Vec::new());
+            }
+            Op::Concat { axis } => self.push(node, "Concat", inputs, vec![int("axis", *axis)]),
+            Op::Reshape => {
+                let shape = integers(self.shape(node.output));
+                inputs.push(self.parameter(node, "shape", &shape));
+                self.push(node, "Reshape", inputs, Vec::new());
+            }
+            Op::Transpose { perm } => {
+                self.push(node, "Transpose", inputs, vec![ints("perm", perm)])
+            }
+            Op::Pad { before, after, value } => {
+                inputs.push(self.parameter(
+                    node,
+                    "pads",
+                    &integers(&[before.as_slice(), after].concat()),
+                ));
+                inputs.push(self.parameter(node, "value", &scalar(*value)));
+                self.push(node, "Pad", inputs, Vec::new());
+            }
+            Op::Softmax { axis } => self.push(node, "Softmax", inputs, vec![int("axis", *axis)]),
+        }
+    }
+
+    /// Gemm takes matrices only; other operands go through MatMul, whose weights are `[k, m]`.
+    fn dense(&mut self, node: &Node, mut inputs: Vec<String>) {
+        let is_matrix = node.inputs.first().is_some_and(|&id| self.shape(id).len() == 2);
+        if is_matrix || inputs.len() < 2 {
+            return self.push(node, "Gemm", inputs, vec![int("transB", 1)]);
+        }
+        let bias = if inputs.len() == 3 { inputs.pop() } else { None };
+        let weights = self.fresh(format!("{}/weights", node.name));
+        self.helper(
+            node,
+            "weights",
+            "Transpose",
+            vec![inputs[1].clone()],
+            &weights,
+            vec![ints("perm", &[1, 0])],
+        );
+        inputs[1] = weights;
+        match bias {
+            None => self.push(node, "MatMul", inputs, Vec::new()),
+            Some(bias) => {
+                let product = self.fresh(format!("{}/product", node.name));
+                self.helper(node, "product", "MatMul", inputs, &product, Vec::new());
+                self.push(node, "Add", vec![product, bias], Vec::new());
+            }
+        }
+    }
+
+    /// A node that the graph does not have.
+    fn helper(
+        &mut self,
+        node: &Node,
+        what: &str,
+        op: &str,
+        input: Vec<String>,
+        output: &str,
+        attribute: Vec<AttributeProto>,
+    ) {
+        let (name, op_type) = (format!("{}/{what}", node.name), op.to_owned());
+        let output = vec![output.to_owned()];
+        self.proto.node.push(NodeProto {
+            input,
+            output,
+            name,
+            op_type,
+            attribute,
+            domain: String::new(),
+        });
+    }
+
+    fn clip(&mut self, node: &Node, mut inputs: Vec<String>, lo: f32, hi: f32) {
+        if lo.to_bits() == 0 && hi == f32::INFINITY {
+            return self.push(node, "Relu", inputs, Vec::new());
+        }
+        for (what, bound, absent) in [("min", lo, f32::NEG_INFINITY), ("max", hi, f32::INFINITY)] {
+            let operand = if bound == absent {
+                String::new()
+            } else {
+                self.parameter(node, what, &scalar(bound))
+            };
+            inputs.push(operand);
+        }
+        self.push(node, "Clip", inputs, Vec::new());
+    }
+
+    /// Ceil mode is told by the shape of the result.
+    fn pool_attributes(&self, node: &Node, window: &Window) -> Vec<AttributeProto> {
+        let input = node.inputs.first().map_or(&[][..], |&id| self.shape(id));
+        let is_ceil = match (input, self.shape(node.output)) {
+            (&[_, _, h, w], &[_, _, rows, columns]) => {
+                window_extents(window, [h, w], false).is_ok_and(|floor| floor != [rows, columns])
+            }
+            _ => false,
+        };
+        let mut attributes = window_attributes(window);
+        attributes.push(int("ceil_mode", usize::from(is_ceil)));
+        attributes
+    }
+}
+
+fn window_attributes(window: &Window) -> Vec<AttributeProto> {
+    vec![
+        ints("kernel_shape", &window.kernel),
+        ints("strides", &window.stride),
+        ints("dilations", &window.dilation),
+        ints("pads", &window.pad),
+    ]
+}
+
+fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), r#type: kind as i32, ..AttributeProto::default() }
+}
+
+fn int(name: &str, value: usize) -> AttributeProto {
+    AttributeProto { i: Some(signed(value)), ..attribute(name, AttributeType::Int) }
+}
+
+fn ints(name: &str, values: &[usize]) -> AttributeProto {
+    AttributeProto {
+        ints: values.iter().copied().map(signed).collect(),
+        ..attribute(name, AttributeType::Ints)
+    }
+}
+
+fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto { f: Some(value), ..attribute(name, AttributeType::Float) }
+}
+
+fn integers(values: &[usize]) -> Tensor {
+    Tensor::from_i64_vec(values.iter().copied().map(signed).collect())
+}
+
+fn scalar(value: f32) -> Tensor {
+    Tensor { shape: Vec::new(), data: Data::F32(vec![value]) }
+}
+
+/// Extents of a well-formed graph are addressable, so they fit.
+fn signed(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn tensor_proto(name: &str, tensor: &Tensor) -> TensorProto {
+    let raw = match &tensor.data {
+        Data::MappedF32(bytes) => bytes.clone(),
+        Data::F32(values) => {
+            values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
+        }
+        Data::I64(values) => {
+            values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
+        }
+        Data::Bool(values) => values.iter().map(|&v| u8::from(v)).collect::<Bytes>(),
+    };
+    TensorProto {
+        name: name.to_owned(),
+        dims: tensor.shape.iter().copied().map(signed).collect(),
+        data_type: data_type(tensor.dtype()),
+        raw_data: Some(raw),
+        ..TensorProto::default()
+    }
+}
+
+fn data_type(dtype: DType) -> i32 {
+    match dtype {
+        DType::F32 => DataType::Float as i32,
+        DType::I64 => DataType::Int64 as i32,
+        DType::Bool => DataType::Bool as i32,
+    }
+}
+
+fn info(value: &Value) -> ValueInfoProto {
+    let extent = |&extent: &usize| DimensionProto { value: Some(Dimension::Value(signed(extent))) };
+    let shape = TensorShapeProto { dim: value.shape.iter().map(extent).collect() };
+    let tensor_type = TensorTypeProto { elem_type: data_type(value.dtype), shape: Some(shape) };
+    ValueInfoProto {
+        name: value.name.clone(),
+        r#type: Some(TypeProto { tensor_type: Some(tensor_type) }),
+    }
+}

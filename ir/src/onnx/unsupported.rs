@@ -1,0 +1,291 @@
+//! ONNX operators that are known but not taken, and why.
+
+use super::closest::closest;
+use super::load::is_standard_domain;
+use super::ops::OPS;
+use super::proto::{ModelProto, NodeProto};
+
+/// A family of standard operators that are not supported.
+pub(super) struct Family {
+    /// Why.
+    pub(super) reason: &'static str,
+    /// What a user can do; may be empty.
+    pub(super) suggestion: &'static str,
+    /// The operators.
+    pub(super) ops: &'static [&'static str],
+}
+
+/// All standard operators of ONNX that are not in [`OPS`], by reason.
+pub(super) const FAMILIES: &[Family] = &[
+    Family {
+        reason: "this activation function is not supported yet",
+        suggestion: "Relu, Clip (ReLU6) and Softmax are",
+        ops: &[
+            "Celu",
+            "Elu",
+            "Gelu",
+            "HardSigmoid",
+            "HardSwish",
+            "Hardmax",
+            "LeakyRelu",
+            "LogSoftmax",
+            "Mish",
+            "PRelu",
+            "Selu",
+            "Shrink",
+            "Sigmoid",
+            "Softplus",
+            "Softsign",
+            "SwiGLU",
+            "Swish",
+            "Tanh",
+            "ThresholdedRelu",
+        ],
+    },
+    Family {
+        reason: "this elementwise function is not supported yet",
+        suggestion: "on constants, simplify the model before export, for example with onnxsim",
+        ops: &[
+            "Abs",
+            "Acos",
+            "Acosh",
+            "Asin",
+            "Asinh",
+            "Atan",
+            "Atanh",
+            "Ceil",
+            "Cos",
+            "Cosh",
+            "Erf",
+            "Exp",
+            "Floor",
+            "Log",
+            "Max",
+            "Mean",
+            "Min",
+            "Mod",
+            "Neg",
+            "Pow",
+            "Reciprocal",
+            "Round",
+            "Sign",
+            "Sin",
+            "Sinh",
+            "Sqrt",
+            "Tan",
+        ],
+    },
+    Family {
+        reason: "recurrent operators and those with state are not supported yet",
+        suggestion: "unroll the steps and pass the state as inputs and outputs",
+        ops: &["CausalConvWithState", "GRU", "LSTM", "RNN", "TensorScatter"],
+    },
+    Family {
+        reason: "products of two activations (attention) are not supported yet",
+        suggestion: "",
+        ops: &["Attention", "Einsum", "LinearAttention", "RotaryEmbedding"],
+    },
+    Family {
+        reason: "this normalization is not supported yet",
+        suggestion: "BatchNormalization is, with stored statistics",
+        ops: &[
+            "GroupNormalization",
+            "InstanceNormalization",
+            "LRN",
+            "LayerNormalization",
+            "LpNormalization",
+            "MeanVarianceNormalization",
+            "RMSNormalization",
+        ],
+    },
+    Family {
+        reason: "this convolution or pool is not supported yet",
+        suggestion: "",
+        ops: &["Col2Im", "ConvTranspose", "DeformConv", "GlobalLpPool", "LpPool", "MaxUnpool"],
+    },
+    Family {
+        reason: "this movement of data is not supported yet",
+        suggestion: "",
+        ops: &[
+            "CenterCropPad",
+            "DepthToSpace",
+            "Expand",
+            "GatherElements",
+            "GatherND",
+            "Resize",
+            "ReverseSequence",
+            "Scatter",
+            "ScatterElements",
+            "ScatterND",
+            "SpaceToDepth",
+            "Split",
+            "Tile",
+            "Trilu",
+            "Upsample",
+        ],
+    },
+    Family {
+        reason: "this reduction is not supported yet",
+        suggestion: "ReduceMean is",
+        ops: &[
+            "CumProd",
+            "CumSum",
+            "ReduceL1",
+            "ReduceL2",
+            "ReduceLogSum",
+            "ReduceLogSumExp",
+            "ReduceMax",
+            "ReduceMin",
+            "ReduceProd",
+            "ReduceSum",
+            "ReduceSumSquare",
+        ],
+    },
+    Family {
+        reason: "the model is quantized already, and such models are not taken yet",
+        suggestion: "give the float model; qcc quantizes it",
+        ops: &[
+            "ConvInteger",
+            "DequantizeLinear",
+            "DynamicQuantizeLinear",
+            "MatMulInteger",
+            "QLinearConv",
+            "QLinearMatMul",
+            "QuantizeLinear",
+        ],
+    },
+    Family {
+        reason: "comparisons, logic and selection are not supported",
+        suggestion: "cut them off the end of the model and run them on the host",
+        ops: &[
+            "And",
+            "ArgMax",
+            "ArgMin",
+            "BitCast",
+            "BitShift",
+            "BitwiseAnd",
+            "BitwiseNot",
+            "BitwiseOr",
+            "BitwiseXor",
+            "Compress",
+            "Equal",
+            "Greater",
+            "GreaterOrEqual",
+            "IsInf",
+            "IsNaN",
+            "Less",
+            "LessOrEqual",
+            "NonZero",
+            "Not",
+            "OneHot",
+            "Or",
+            "TopK",
+            "Unique",
+            "Where",
+            "Xor",
+        ],
+    },
+    Family {
+        reason: "control flow is not supported: the machine runs straight-line programs",
+        suggestion: "export the branch that is taken, or unroll the loop",
+        ops: &["If", "Loop", "Scan", "SequenceMap"],
+    },
+    Family {
+        reason: "sequences and optional values are not supported",
+        suggestion: "",
+        ops: &[
+            "ConcatFromSequence",
+            "Optional",
+            "OptionalGetElement",
+            "OptionalHasElement",
+            "SequenceAt",
+            "SequenceConstruct",
+            "SequenceEmpty",
+            "SequenceErase",
+            "SequenceInsert",
+            "SequenceLength",
+            "SplitToSequence",
+        ],
+    },
+    Family {
+        reason: "random numbers are not supported: the same input must give the same result",
+        suggestion: "export the model in evaluation mode",
+        ops: &[
+            "Bernoulli",
+            "Multinomial",
+            "RandomNormal",
+            "RandomNormalLike",
+            "RandomUniform",
+            "RandomUniformLike",
+        ],
+    },
+    Family {
+        reason: "strings are not supported",
+        suggestion: "prepare the text on the host",
+        ops: &[
+            "RegexFullMatch",
+            "StringConcat",
+            "StringNormalizer",
+            "StringSplit",
+            "TfIdfVectorizer",
+        ],
+    },
+    Family {
+        reason: "signal and image preparation is not supported",
+        suggestion: "do it on the host, before the network",
+        ops: &[
+            "BlackmanWindow",
+            "DFT",
+            "HammingWindow",
+            "HannWindow",
+            "ImageDecoder",
+            "MelWeightMatrix",
+            "STFT",
+        ],
+    },
+    Family {
+        reason: "detection and sampling operators are not supported",
+        suggestion: "cut them off the end of the model and run them on the host",
+        ops: &["AffineGrid", "GridSample", "MaxRoiPool", "NonMaxSuppression", "RoiAlign"],
+    },
+    Family {
+        reason: "this matrix function is not supported",
+        suggestion: "",
+        ops: &["Det", "EyeLike"],
+    },
+    Family {
+        reason: "it computes something only known at run time, or has not been folded",
+        suggestion: "simplify the model before export, for example with onnxsim",
+        ops: &["CastLike", "Range", "Size"],
+    },
+    Family {
+        reason: "losses belong to training",
+        suggestion: "export the model in evaluation mode",
+        ops: &["NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss"],
+    },
+];
+
+/// Reason and suggestion for a node whose operator is not in the table.
+pub(super) fn explain_unknown(model: &ModelProto, node: &NodeProto) -> (String, String) {
+    let (op, domain) = (&node.op_type, &node.domain);
+    let own = |pair: (&str, &str)| (pair.0.to_owned(), pair.1.to_owned());
+    if model.functions.iter().any(|f| f.name == *op && f.domain == *domain) {
+        return own((
+            "it is defined inside the file",
+            "inline functions before export (`onnx.inliner`)",
+        ));
+    }
+    if !is_standard_domain(domain) {
+        let reason = format!("operators of domain `{domain}` are not supported");
+        return (reason, "export with standard ONNX operators only".to_owned());
+    }
+    if let Some(family) = FAMILIES.iter().find(|family| family.ops.contains(&op.as_str())) {
+        return own((family.reason, family.suggestion));
+    }
+    let known = OPS
+        .iter()
+        .map(|spec| spec.name)
+        .chain(FAMILIES.iter().flat_map(|family| family.ops.iter().copied()));
+    let suggestion = closest(op, known).map(|name| format!("did you mean `{name}`?"));
+    ("ONNX has no such operator".to_owned(), suggestion.unwrap_or_default())
+}
