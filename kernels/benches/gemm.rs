@@ -8,8 +8,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::{
-    Accumulate, InstructionSet, PackedDepthwise, PackedRequant, PackedWeights, Rows, Sums,
-    qs8_depthwise, qs8_gemm, qs8_requantize,
+    Accumulate, AddConstants, InstructionSet, PackedDepthwise, PackedRequant, PackedWeights, Rows,
+    Sums, qs8_add, qs8_depthwise, qs8_gemm, qs8_requantize,
 };
 
 /// Name, rows, columns, segments, elements per segment.
@@ -98,5 +98,26 @@ fn requantize(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, gemm, depthwise, requantize);
+fn add(criterion: &mut Criterion) {
+    let len = 56 * 56 * 256;
+    let mut group = criterion.benchmark_group("qs8_add/56x56x256");
+    group.throughput(Throughput::Elements(len as u64));
+    let (a, b) = (bytes(len), bytes(len + 100)[100..].to_vec());
+    let constants = AddConstants {
+        a_zero: 3,
+        a_multiplier: 0x9a_bcde,
+        b_zero: -7,
+        b_multiplier: 0x45_6789,
+        shift: 24,
+        zero: 1,
+        lo: -128,
+        hi: 127,
+    };
+    let mut out = vec![0; len];
+    group.bench_function(InstructionSet::best().name(), |bencher| {
+        bencher.iter(|| qs8_add(black_box(&a), &b, &constants, &mut out));
+    });
+}
+
+criterion_group!(benches, gemm, depthwise, requantize, add);
 criterion_main!(benches);

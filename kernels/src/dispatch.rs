@@ -10,7 +10,7 @@ pub enum InstructionSet {
     Plain,
     /// 256-bit vectors: operands widened to 16 bits and multiplied in pairs (`vpmaddwd`).
     Avx2,
-    /// 512-bit vectors with byte dot products (`vpdpbusd`), AVX-512 BW and VL beside them.
+    /// 512-bit vectors with byte dot products (`vpdpbusd`), with AVX-512 BW, DQ and VL beside them.
     Avx512Vnni,
 }
 
@@ -35,6 +35,7 @@ impl InstructionSet {
             Self::Avx512Vnni => {
                 is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
             }

@@ -200,6 +200,29 @@ mod tests {
         c
     }
 
+    #[test]
+    fn several_blocks_of_rows_and_depth_equal_plain() {
+        // Over 48 rows, 1024 elements of depth, 32 columns, and 256 KiB of rows; no dimension a multiple of a tile.
+        let (rows, columns, segments, segment_len) = (101, 37, 3, 901);
+        let bytes = |n: usize| (0..n).map(|i| (i * 37 + i / 7) as u8 as i8).collect::<Vec<_>>();
+        let p = Product {
+            rows,
+            columns,
+            segments,
+            segment_len,
+            data: bytes(5000),
+            offsets: (0..rows * segments).map(|i| (i * 97 % 4000) as u32).collect(),
+            w: bytes(columns * segments * segment_len),
+            c: vec![5; rows * columns],
+            stride: columns,
+            accumulate: Accumulate::Add,
+        };
+        let expected = run(InstructionSet::Plain, &p);
+        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+            assert!(run(set, &p) == expected, "{set}");
+        }
+    }
+
     proptest! {
         #[test]
         fn every_set_equals_plain(p in product(40)) {

@@ -1,6 +1,6 @@
 //! Int8 loops, plain and SIMD.
 //!
-//! Matrix product, depthwise convolution, dot product and requantization on stored integers, exact in every case: no
+//! Matrix product, depthwise convolution, dot product, addition and requantization on stored integers, exact in every case: no
 //! intermediate saturates, and sums are two's complement `i32`, so that every order of summation gives the same bits.
 //! The host runtime and the simulator's array both call these functions, with operands described as rows of segments
 //! ([`Rows`]), which covers dense matrices and convolution windows without copying the windows out (im2col).
@@ -9,6 +9,7 @@
 //! processor offers is chosen once ([`InstructionSet::best`]). All versions are proven equal by property tests.
 #![deny(clippy::float_arithmetic)]
 
+mod add;
 mod depthwise;
 mod dispatch;
 mod dot;
@@ -20,6 +21,7 @@ mod requantize;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use add::{AddConstants, qs8_add};
 pub use depthwise::{PackedDepthwise, qs8_depthwise};
 pub use dispatch::InstructionSet;
 pub use dot::qs8_dot;

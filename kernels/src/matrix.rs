@@ -13,6 +13,8 @@ pub struct Rows<'a, T = i8> {
     rows: usize,
     segments: usize,
     segment_len: usize,
+    /// End of the segment that lies furthest in the data.
+    end: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +32,12 @@ impl<'a, T> Rows<'a, T> {
     /// If `depth` is 0 or a row reaches beyond `data`.
     pub fn dense(data: &'a [T], rows: usize, depth: usize, stride: usize) -> Self {
         assert!(depth > 0, "rows must have elements");
-        if let Some(last) = rows.checked_sub(1) {
-            let end = last.checked_mul(stride).and_then(|start| start.checked_add(depth));
-            assert!(end.is_some_and(|end| end <= data.len()), "a row reaches beyond the data");
-        }
+        let end = rows.checked_sub(1).map_or(Some(0), |last| {
+            last.checked_mul(stride).and_then(|start| start.checked_add(depth))
+        });
+        let end = end.filter(|&end| end <= data.len()).expect("a row reaches beyond the data");
         let layout = Layout::Strided { stride };
-        Self { data, layout, rows, segments: 1, segment_len: depth }
+        Self { data, layout, rows, segments: 1, segment_len: depth, end }
     }
 
     /// Rows of `segments` segments of `segment_len` elements; `offsets` holds the start of every segment in `data`, row
@@ -55,12 +57,10 @@ impl<'a, T> Rows<'a, T> {
             segments > 0 && offsets.len().is_multiple_of(segments),
             "offsets must come in rows of `segments`"
         );
-        if let Some(&last) = offsets.iter().max() {
-            let end = (last as usize).checked_add(segment_len);
-            assert!(end.is_some_and(|end| end <= data.len()), "a segment reaches beyond the data");
-        }
+        let end = offsets.iter().max().map_or(0, |&last| last as usize + segment_len);
+        assert!(end <= data.len(), "a segment reaches beyond the data");
         let layout = Layout::Offsets(offsets);
-        Self { data, layout, rows: offsets.len() / segments, segments, segment_len }
+        Self { data, layout, rows: offsets.len() / segments, segments, segment_len, end }
     }
 
     /// Number of rows.
@@ -101,6 +101,11 @@ impl<'a, T> Rows<'a, T> {
             Layout::Strided { stride } => r * stride,
             Layout::Offsets(offsets) => offsets[r * self.segments + s] as usize,
         }
+    }
+
+    /// Whether every segment is followed by `extra` more elements of the slice.
+    pub(crate) fn may_read_past(&self, extra: usize) -> bool {
+        self.end + extra <= self.data.len()
     }
 
     /// The slice that all segments lie in.

@@ -121,6 +121,7 @@ unsafe fn qs8_gemm_12x32__avx512vnni<const ROWS: usize, const PANELS: usize>(
     out: &Destination,
 ) {
     let (quads, tail) = (tile.a.segment_len() / 4, tile.a.segment_len() % 4);
+    let read_past = tile.a.may_read_past(4 - tail);
     let mut acc = [[_mm512_setzero_si512(); PANELS]; ROWS];
     for (acc, &start) in acc.iter_mut().zip(tile.starts) {
         *acc = [_mm512_set1_epi32(start); PANELS];
@@ -150,9 +151,7 @@ unsafe fn qs8_gemm_12x32__avx512vnni<const ROWS: usize, const PANELS: usize>(
             unsafe {
                 let w = panels::<PANELS>(w.add(quads * 64), tile.panel_len);
                 for (acc, row) in acc.iter_mut().zip(rows) {
-                    let mut last = [0_u8; 4];
-                    row.add(quads * 4).cast::<u8>().copy_to_nonoverlapping(last.as_mut_ptr(), tail);
-                    let x = _mm512_set1_epi32(i32::from_le_bytes(last));
+                    let x = _mm512_set1_epi32(last_quad(row.add(quads * 4), tail, read_past));
                     for (acc, w) in acc.iter_mut().zip(w) {
                         *acc = _mm512_dpbusd_epi32(*acc, w, x);
                     }
@@ -177,6 +176,29 @@ unsafe fn qs8_gemm_12x32__avx512vnni<const ROWS: usize, const PANELS: usize>(
                 _mm512_mask_storeu_epi32(c, mask, _mm512_add_epi32(old, sums));
             }
         }
+    }
+}
+
+/// Four bytes whose first `tail` (1 to 3) are the elements at `x`; the others meet weights of 0.
+///
+/// # Safety
+/// `tail` elements must be readable at `x`, and four if `read_past`.
+#[inline]
+unsafe fn last_quad(x: *const i8, tail: usize, read_past: bool) -> i32 {
+    let x = x.cast::<u8>();
+    // SAFETY: promised by the caller.
+    unsafe {
+        if read_past {
+            return x.cast::<i32>().read_unaligned();
+        }
+        let mut bytes = [x.read(), 0, 0, 0];
+        if tail > 1 {
+            bytes[1] = x.add(1).read();
+        }
+        if tail > 2 {
+            bytes[2] = x.add(2).read();
+        }
+        i32::from_le_bytes(bytes)
     }
 }
 

@@ -11,9 +11,9 @@ mod avx512vnni;
 mod requantize_avx2;
 mod requantize_avx512;
 
-use crate::InstructionSet;
 use crate::matrix::{Rows, Sums};
 use crate::requantize::PackedRequant;
+use crate::{AddConstants, InstructionSet};
 
 fn demand(set: InstructionSet) {
     assert!(set.is_available(), "this processor does not have {set}");
@@ -65,6 +65,32 @@ pub(crate) fn qs8_requantize(
         InstructionSet::Avx512Vnni => unsafe {
             requantize_avx512::qs8_requantize_1x16__avx512(sums, constants, out)
         },
+    }
+}
+
+/// [`crate::qs8_add`] of checked operands: the plain loop, compiled for the set's vectors.
+pub(crate) fn qs8_add(
+    set: InstructionSet,
+    a: &[i8],
+    b: &[i8],
+    constants: &AddConstants,
+    out: &mut [i8],
+) {
+    #[target_feature(enable = "avx2")]
+    fn qs8_add__avx2(a: &[i8], b: &[i8], constants: &AddConstants, out: &mut [i8]) {
+        crate::add::add(a, b, constants, out);
+    }
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
+    fn qs8_add__avx512(a: &[i8], b: &[i8], constants: &AddConstants, out: &mut [i8]) {
+        crate::add::add(a, b, constants, out);
+    }
+    demand(set);
+    match set {
+        InstructionSet::Plain => crate::add::add(a, b, constants, out),
+        // SAFETY: the processor has AVX2.
+        InstructionSet::Avx2 => unsafe { qs8_add__avx2(a, b, constants, out) },
+        // SAFETY: the processor has AVX-512 F, BW, VL and DQ.
+        InstructionSet::Avx512Vnni => unsafe { qs8_add__avx512(a, b, constants, out) },
     }
 }
 
