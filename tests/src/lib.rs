@@ -1,1 +1,5 @@
-//! Shared parts of the cross-crate tests: oracles and generators.
+//! Shared parts of the cross-crate tests: generators and oracles.
+
+pub mod generate;
+pub mod machines;
+

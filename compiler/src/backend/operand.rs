@@ -7,7 +7,7 @@ use isa::instructions::{Load, LoadGeom, Store, StoreGeom};
 use isa::program::Class;
 
 use super::dram::pixel_offset;
-use super::geometry::{Rect, blocks, planes};
+use super::geometry::{Rect, planes};
 use super::stream::Stream;
 
 /// Longest run one transfer word can describe, in rows.
@@ -262,9 +262,4 @@ fn split(t: Transfer) -> Vec<Transfer> {
         }
     }
     out
-}
-
-/// Blocks of a value.
-pub(crate) fn value_blocks(graph: &QGraph, hw: &Hardware, value: ValueId) -> usize {
-    blocks(graph.values[value.0 as usize].shape.c, hw.array_rows as usize)
 }

@@ -1,0 +1,125 @@
+//! Options that several commands share. The same flag means the same everywhere.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use isa::Hardware;
+
+use crate::error::{CliError, read_file};
+use crate::output::{Talk, Verbosity};
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A summary for people.
+    #[default]
+    Text,
+    /// One JSON document (docs/generated/report.md lists its keys).
+    Json,
+    /// One line per layer.
+    Csv,
+}
+
+/// When messages are colored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How much is said, and how.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TalkArgs {
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say what happens at each step
+    #[arg(short, long, global = true)]
+    verbose: bool,
+    /// Color messages
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Color,
+}
+
+impl TalkArgs {
+    /// Where talk goes.
+    pub(crate) fn talk(&self) -> Talk {
+        let verbosity = match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        };
+        Talk { verbosity }
+    }
+}
+
+/// The machine.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Machine")]
+pub(crate) struct MachineArgs {
+    /// Machine: a preset (tiny8, edge16, edge32, tpu128, tpu256) or a TOML file
+    #[arg(long, value_name = "NAME|FILE")]
+    pub hw: Option<String>,
+    /// Change one hardware parameter; may be repeated (docs/generated/hardware.md lists all)
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl MachineArgs {
+    /// The machine these options describe, starting from `base` where `--hw` is not given.
+    pub(crate) fn machine(&self, base: Hardware) -> Result<Hardware, CliError> {
+        let mut hw = match self.hw.as_deref() {
+            None => base,
+            Some(name) => preset_or_file(name)?,
+        };
+        for change in &self.set {
+            let (name, value) = change.split_once('=').ok_or_else(|| CliError::Usage(format!("--set {change}: not of the form name=value")))?;
+            hw.set(name.trim(), value.trim()).map_err(|e| CliError::Refused(format!("--set {change}: {e}")))?;
+        }
+        hw.validate().map_err(CliError::refused)?;
+        Ok(hw)
+    }
+}
+
+fn preset_or_file(name: &str) -> Result<Hardware, CliError> {
+    if let Some(hw) = Hardware::preset(name) {
+        return Ok(hw);
+    }
+    let path = Path::new(name);
+    if !path.exists() && !name.contains(['/', '.']) {
+        return Err(CliError::Refused(format!("--hw {name}: no such preset\n  hint: one of {}, or a TOML file", isa::hardware::PRESETS.join(", "))));
+    }
+    let bytes = read_file(path)?;
+    let text = String::from_utf8(bytes).map_err(|_| CliError::in_file(path, "is not text"))?;
+    Hardware::from_toml(&text).map_err(|e| CliError::in_file(path, e))
+}
+
+/// `name=value` pairs of `--shape`.
+pub(crate) fn parse_shape(pairs: &[String]) -> Result<std::collections::BTreeMap<String, usize>, CliError> {
+    let mut out = std::collections::BTreeMap::new();
+    for pair in pairs {
+        let parsed = pair.split_once('=').and_then(|(n, v)| v.trim().parse::<usize>().ok().filter(|&v| v > 0).map(|v| (n.trim().to_string(), v)));
+        let (name, value) = parsed.ok_or_else(|| CliError::Usage(format!("--shape {pair}: not of the form name=extent, such as batch=1")))?;
+        out.insert(name, value);
+    }
+    Ok(out)
+}
+
+/// `lo,hi` of `--input-range`.
+pub(crate) fn parse_range(text: &str) -> Result<(f32, f32), String> {
+    let parsed = text.split_once(',').and_then(|(lo, hi)| Some((lo.trim().parse().ok()?, hi.trim().parse().ok()?)));
+    match parsed {
+        Some((lo, hi)) if f32::is_finite(lo) && f32::is_finite(hi) && lo < hi => Ok((lo, hi)),
+        _ => Err("two numbers, the smaller first, such as 0,1".into()),
+    }
+}
+
+/// A path with another extension appended in place of its own.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    path.with_extension(suffix)
+}

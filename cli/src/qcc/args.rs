@@ -1,0 +1,129 @@
+//! The command line of `qcc`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::args::{MachineArgs, TalkArgs, parse_range};
+
+/// Quantize an ONNX network and compile it to a program for an integer-only systolic-array machine
+#[derive(Debug, Parser)]
+#[command(
+    name = "qcc",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Examples:\n  qcc model.onnx --data calib.npz --preprocess mean=0,std=255 -o prog.bin\n  qcc model.onnx --hw edge32 --set dram_bytes_per_cycle=12 -o prog.bin\n  qsim prog.bin --data test.npz --check\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours."
+)]
+pub(crate) struct Cli {
+    /// What to do instead of compiling.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Compile a network.
+    #[command(flatten)]
+    pub compile: CompileArgs,
+    /// How to talk.
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+/// Commands beside compiling.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List the supported ONNX operators with their constraints, as Markdown
+    Ops,
+    /// List the passes in the order they run
+    Passes,
+}
+
+/// Options of a compilation.
+#[derive(Debug, Args)]
+pub(crate) struct CompileArgs {
+    /// The network
+    #[arg(value_name = "MODEL.onnx", required = true)]
+    pub model: Option<PathBuf>,
+    /// Where the program goes [default: the model's name with .bin]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The machine.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// Calibration and quantization.
+    #[command(flatten)]
+    pub quantize: QuantizeArgs,
+    /// Fix a symbolic dimension; may be repeated (a leading batch dimension is 1 by itself)
+    #[arg(long, value_name = "NAME=EXTENT")]
+    pub shape: Vec<String>,
+    /// Class names of the first output, one a line; stored in the program
+    #[arg(long, value_name = "FILE")]
+    pub names: Option<PathBuf>,
+    /// Store the float model in the program, so that `qsim` can compare without it
+    #[arg(long)]
+    pub embed_float: bool,
+    /// Also write an intermediate form, to a file or to standard output; may be repeated
+    #[arg(long, value_name = "KIND[=FILE]", value_parser = parse_emit)]
+    pub emit: Vec<(Emit, Option<PathBuf>)>,
+}
+
+/// Options of calibration and quantization.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Quantization")]
+pub(crate) struct QuantizeArgs {
+    /// Samples to calibrate on (.npz or .npy); without, ranges come from batch-norm statistics or synthetic inputs
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// Calibrate without data, even where --data names some
+    #[arg(long, conflicts_with_all = ["data", "calib_in"])]
+    pub no_data: bool,
+    /// How uint8 pixels become the network's input: mean, std (several channel values separated by colons), layout, color; stored in the program
+    #[arg(long, value_name = "KEY=VALUE,..")]
+    pub preprocess: Option<String>,
+    /// Smallest and largest value of the network's input, for calibration without data
+    #[arg(long, value_name = "LO,HI", value_parser = parse_range, allow_hyphen_values = true)]
+    pub input_range: Option<(f32, f32)>,
+    /// Bits per weight, 2 to 8
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(2..=8))]
+    pub weight_bits: u8,
+    /// Bits per activation
+    #[arg(long, value_name = "8|16", default_value = "8", value_parser = ["8", "16"])]
+    pub act_bits: String,
+    /// One weight scale per layer instead of one per output channel
+    #[arg(long)]
+    pub per_tensor: bool,
+    /// How activation ranges are chosen
+    #[arg(long, default_value = "mse", value_parser = ["mse", "minmax"])]
+    pub observer: String,
+    /// Save the calibrated ranges
+    #[arg(long, value_name = "FILE")]
+    pub calib_out: Option<PathBuf>,
+    /// Use saved ranges: the same bytes out on any machine
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    pub calib_in: Option<PathBuf>,
+    /// Seed of synthetic inputs
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Intermediate forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Emit {
+    /// The program as assembly.
+    Asm,
+    /// The float graph after the passes.
+    Graph,
+    /// The integer graph.
+    Qgraph,
+    /// The integer graph for Graphviz.
+    Dot,
+    /// The tile of every layer.
+    Tiles,
+}
+
+fn parse_emit(text: &str) -> Result<(Emit, Option<PathBuf>), String> {
+    let (kind, file) = match text.split_once('=') {
+        Some((kind, file)) => (kind, Some(PathBuf::from(file))),
+        None => (text, None),
+    };
+    let kind = Emit::from_str(kind, false).map_err(|_| format!("`{kind}` is not one of asm, graph, qgraph, dot, tiles"))?;
+    Ok((kind, file))
+}

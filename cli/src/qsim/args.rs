@@ -1,0 +1,113 @@
+//! The command line of `qsim`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::args::{Format, MachineArgs, TalkArgs};
+
+/// Run a compiled program at cycle level: values, cycles, traffic, energy, accuracy
+#[derive(Debug, Parser)]
+#[command(
+    name = "qsim",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Examples:\n  qsim prog.bin --trace                 timeline in prog.trace.json\n  qsim prog.bin --data test.npz --check  accuracy, and every layer against the host runtime\n  qsim prog.bin --set dram_latency_cycles=500 --timing-only\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours."
+)]
+pub(crate) struct Cli {
+    /// What to do instead of running a program.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Run a program.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// How to talk.
+    #[command(flatten)]
+    pub talk: TalkArgs,
+}
+
+/// Commands beside running a program.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Prove a program free of races, deadlocks and reads of unwritten memory
+    Verify {
+        /// The program
+        #[arg(value_name = "PROG.bin")]
+        program: PathBuf,
+    },
+    /// Assemble text into a program
+    Asm {
+        /// The assembly text
+        #[arg(value_name = "TEXT.qasm")]
+        source: PathBuf,
+        /// Where the program goes [default: the source's name with .bin]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Print a program as assembly text
+    Disasm {
+        /// The program
+        #[arg(value_name = "PROG.bin")]
+        program: PathBuf,
+        /// Where the text goes [default: standard output]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Compile the embedded Fashion-MNIST network and run 1,000 real images through it
+    Demo {
+        /// Folder for the program, the report and the trace
+        #[arg(short, long, value_name = "FOLDER", default_value = "qcc-demo")]
+        output: PathBuf,
+    },
+}
+
+/// Options of a run.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The program
+    #[arg(value_name = "PROG.bin", required = true)]
+    pub program: Option<PathBuf>,
+    /// Samples to run (.npz or .npy), labelled or not; without, one seeded random input
+    #[arg(long, value_name = "FILE", conflicts_with = "input")]
+    pub data: Option<PathBuf>,
+    /// One input (.npy): real values, or uint8 pixels
+    #[arg(long, value_name = "X.npy")]
+    pub input: Option<PathBuf>,
+    /// Where the first output of the first sample goes (.npy)
+    #[arg(long, value_name = "Y.npy")]
+    pub output: Option<PathBuf>,
+    /// --input and --output hold stored integers instead of real values
+    #[arg(long)]
+    pub raw: bool,
+    /// Float model to compare with, unless the program holds it
+    #[arg(long, value_name = "MODEL.onnx")]
+    pub float: Option<PathBuf>,
+    /// Compare every layer of every sample with the host runtime
+    #[arg(long, conflicts_with = "timing_only")]
+    pub check: bool,
+    /// Write a timeline [default file: PROG.trace.json]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub trace: Option<PathBuf>,
+    /// Time only: compute no values
+    #[arg(long, conflicts_with_all = ["data", "input", "output", "float"])]
+    pub timing_only: bool,
+    /// Count cycles with the cycle-stepped core instead of the event-driven one (same result, slower)
+    #[arg(long)]
+    pub cycle_stepped: bool,
+    /// Compute values with plain loops that trap when an accumulator wraps (same result, slower)
+    #[arg(long)]
+    pub reference: bool,
+    /// Machine parameters; only those that change nothing but time may differ from the program's
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// Report as text, JSON, or CSV per layer
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// Where the report goes [default: standard output]
+    #[arg(short = 'o', long = "report", value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Seed of the random input
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
