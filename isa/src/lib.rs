@@ -10,6 +10,7 @@ pub mod layout;
 pub mod numerics;
 pub mod operand;
 pub mod program;
+pub mod verify;
 
 pub use hardware::Hardware;
 pub use inst::{Engine, EngineSet, Inst, Op};

@@ -1,7 +1,27 @@
 //! The program: everything the machine and its host need to run one network, as data.
 
+mod check;
+mod error;
+mod file;
+mod records;
+mod section;
+mod wire;
+
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
 use crate::hardware::Hardware;
-use crate::inst::{Engine, Inst};
+use crate::inst::{Engine, Inst, WORD_BYTES};
+use crate::layout;
+
+pub use check::MAX_DRAM_BYTES;
+pub use error::{Fault, ProgramError};
+pub use file::{FORMAT_VERSION, hash_bytes};
+pub use section::SectionKind;
 
 /// A compiled network.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,8 +63,8 @@ pub struct Section {
     pub notes: Vec<Note>,
 }
 
-/// Why a word is there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Why a word is there; by default for no node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Note {
     /// Index into [`Program::nodes`]; `u32::MAX` for none.
     pub node: u32,
@@ -52,6 +72,12 @@ pub struct Note {
     pub class: Class,
     /// The piece of a tensor that is complete in the scratchpad once this word has completed.
     pub tile: Option<TileNote>,
+}
+
+impl Default for Note {
+    fn default() -> Self {
+        Note { node: u32::MAX, class: Class::None, tile: None }
+    }
 }
 
 /// DRAM traffic class.
@@ -154,6 +180,7 @@ pub enum Unit {
 
 /// Facts about a program.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Meta {
     /// Name of the network.
     pub model: String,
@@ -177,6 +204,7 @@ pub struct Meta {
 
 /// How pixels become the network's float input: `(pixel - mean[c]) / std[c]`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Preprocess {
     /// Subtracted, per channel or one for all.
     pub mean: Vec<f32>,
@@ -196,5 +224,24 @@ impl Program {
     /// Code of one engine.
     pub fn section(&self, engine: Engine) -> &Section {
         &self.code[engine as usize]
+    }
+
+    /// DRAM bytes of the constants; ends saturate at `u64::MAX`.
+    pub fn constants_bytes(&self) -> Range<u64> {
+        self.constants_base..self.constants_base.saturating_add(self.constants.len() as u64)
+    }
+
+    /// DRAM bytes of an input or output; empty if its tensor does not exist. Ends saturate at `u64::MAX`.
+    pub fn binding_bytes(&self, binding: &IoBinding) -> Range<u64> {
+        let tensor = self.tensors.get(binding.tensor as usize);
+        let bytes = tensor.map_or(0, |tensor| layout::dram_bytes(tensor.shape, tensor.bits));
+        binding.dram..binding.dram.saturating_add(bytes)
+    }
+}
+
+impl Section {
+    /// DRAM bytes of the words; ends saturate at `u64::MAX`.
+    pub fn bytes(&self) -> Range<u64> {
+        self.base..self.base.saturating_add((self.words.len() * WORD_BYTES) as u64)
     }
 }
