@@ -1,8 +1,12 @@
 //! What a network is: ONNX in and out, float graph, integer graph, text forms.
 
+mod dot;
 pub mod graph;
 pub mod infer;
 pub mod onnx;
 pub mod qgraph;
 pub mod tensor;
+#[cfg(test)]
+mod testing;
+pub mod text;
 pub mod verify;

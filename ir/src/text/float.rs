@@ -1,0 +1,247 @@
+//! Text form of the float graph.
+
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+
+use super::attributes::{Attributes, Names, value};
+use super::error::ParseError;
+use super::syntax::{File, Statement, TypedValue, parse};
+use super::write::{List, Quoted, ValueName, write_hex, write_names, write_window};
+use crate::graph::{Graph, Node, Op, Value, ValueId};
+use crate::tensor::{DType, Data, Tensor};
+
+/// Constants with more elements are written as bytes.
+const MAX_INLINE: usize = 16;
+
+impl Display for Graph {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let name = |id: &ValueId| self.value(*id).map_or("", |value| value.name.as_str());
+        write!(f, "graph {} (", Quoted(&self.name))?;
+        for (index, input) in self.inputs.iter().filter_map(|&id| self.value(id)).enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{}", Typed(input))?;
+        }
+        f.write_str(") -> ")?;
+        write_names(f, self.outputs.iter().map(name))?;
+        f.write_str(" {\n")?;
+        for value in &self.values {
+            if let Some(tensor) = &value.constant {
+                write!(f, "  {} = const data=", Typed(value))?;
+                write_data(f, &tensor.data)?;
+                f.write_str("\n")?;
+            }
+        }
+        for node in &self.nodes {
+            let Some(result) = self.value(node.output) else {
+                continue;
+            };
+            write!(f, "  {} = {} {}", Typed(result), node.op.name(), Quoted(&node.name))?;
+            write_names(f, node.inputs.iter().map(name))?;
+            write_parameters(f, &node.op)?;
+            f.write_str("\n")?;
+        }
+        f.write_str("}\n")
+    }
+}
+
+/// `%name: type[extents]`.
+struct Typed<'a>(&'a Value);
+
+impl Display for Typed<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}{}", ValueName(&self.0.name), self.0.dtype.name(), List(&self.0.shape))
+    }
+}
+
+fn write_data(f: &mut Formatter<'_>, data: &Data) -> fmt::Result {
+    // Digits would lose which NaN it is.
+    let inline = data.len() <= MAX_INLINE;
+    match data {
+        Data::Bool(values) if inline => write!(f, "{}", List(values)),
+        Data::Bool(values) => write_hex(f, values.iter().map(|&v| u8::from(v))),
+        Data::I64(values) if inline => write!(f, "{}", List(values)),
+        Data::I64(values) => write_hex(f, values.iter().flat_map(|v| v.to_le_bytes())),
+        Data::F32(values) if inline && !values.iter().any(|v| v.is_nan()) => {
+            write!(f, "{}", List(values))
+        }
+        Data::F32(values) => write_hex(f, values.iter().flat_map(|v| v.to_le_bytes())),
+        Data::MappedF32(bytes) => {
+            let values: Vec<f32> = (bytes.as_chunks::<4>().0.iter())
+                .take(MAX_INLINE)
+                .map(|chunk| f32::from_le_bytes(*chunk))
+                .collect();
+            if inline && !values.iter().any(|v| v.is_nan()) {
+                write!(f, "{}", List(&values))
+            } else {
+                write_hex(f, bytes.iter().copied())
+            }
+        }
+    }
+}
+
+fn write_parameters(f: &mut Formatter<'_>, op: &Op) -> fmt::Result {
+    match op {
+        Op::Dense | Op::Add | Op::Sub | Op::Mul | Op::Reshape => Ok(()),
+        Op::Conv { window, groups } => {
+            write_window(f, window)?;
+            write!(f, " groups={groups}")
+        }
+        Op::BatchNorm { epsilon } => write!(f, " epsilon={epsilon:?}"),
+        Op::Clip { lo, hi } => write!(f, " lo={lo:?} hi={hi:?}"),
+        Op::MaxPool { window } => write_window(f, window),
+        Op::AveragePool { window, count_include_pad } => {
+            write_window(f, window)?;
+            write!(f, " count_include_pad={count_include_pad}")
+        }
+        Op::ReduceMean { axes } => write!(f, " axes={}", List(axes)),
+        Op::Concat { axis } | Op::Softmax { axis } => write!(f, " axis={axis}"),
+        Op::Transpose { perm } => write!(f, " perm={}", List(perm)),
+        Op::Pad { before, after, value } => {
+            write!(f, " before={} after={} value={value:?}", List(before), List(after))
+        }
+    }
+}
+
+impl FromStr for Graph {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Graph, ParseError> {
+        let file = parse(text, "graph")?;
+        let names = Names::new(&file)?;
+        Attributes::new(file.source, file.name.at, &file.attributes)?.finish()?;
+        let mut graph = Graph {
+            name: file.name.text.clone(),
+            outputs: names.ids(&file.outputs)?,
+            ..Graph::default()
+        };
+        for input in &file.inputs {
+            graph.inputs.push(names.id(&input.name)?);
+            graph.values.push(read_value(&file, input)?);
+        }
+        for statement in &file.statements {
+            let mut value = read_value(&file, &statement.result)?;
+            if statement.op == "const" {
+                value.constant = Some(read_constant(&file, statement, &value)?);
+            } else {
+                graph.nodes.push(Node {
+                    name: node_name(&file, statement)?,
+                    op: read_op(&file, statement)?,
+                    inputs: names.ids(&statement.operands)?,
+                    output: names.id(&statement.result.name)?,
+                });
+            }
+            graph.values.push(value);
+        }
+        Ok(graph)
+    }
+}
+
+/// Name of the node a statement stands for.
+pub(super) fn node_name(file: &File<'_>, statement: &Statement<'_>) -> Result<String, ParseError> {
+    let missing = || {
+        ParseError::new(
+            file.source,
+            statement.op,
+            "the node's name in quotes is missing".to_owned(),
+        )
+    };
+    statement.node_name.as_ref().map(|name| name.text.clone()).ok_or_else(missing)
+}
+
+fn read_value(file: &File<'_>, typed: &TypedValue<'_>) -> Result<Value, ParseError> {
+    Attributes::new(file.source, typed.name.at, &typed.attributes)?.finish()?;
+    let unknown = || {
+        let message =
+            format!("`{}` is not an element type, expected f32, i64 or bool", typed.dtype);
+        ParseError::new(file.source, typed.dtype, message)
+    };
+    Ok(Value {
+        name: typed.name.text.clone(),
+        dtype: DType::from_name(typed.dtype).ok_or_else(unknown)?,
+        shape: typed
+            .extents
+            .iter()
+            .map(|extent| value(file.source, extent))
+            .collect::<Result<_, _>>()?,
+        constant: None,
+    })
+}
+
+fn read_constant(
+    file: &File<'_>,
+    statement: &Statement<'_>,
+    declared: &Value,
+) -> Result<Tensor, ParseError> {
+    if let Some(operand) = statement.operands.first().or(statement.node_name.as_ref()) {
+        let message = "a constant has no name of its own and no operands".to_owned();
+        return Err(ParseError::new(file.source, operand.at, message));
+    }
+    let mut attributes = Attributes::new(file.source, statement.op, &statement.attributes)?;
+    let data = if attributes.is_list("data") {
+        match declared.dtype {
+            DType::F32 => Data::F32(attributes.list("data")?),
+            DType::I64 => Data::I64(attributes.list("data")?),
+            DType::Bool => Data::Bool(attributes.list("data")?),
+        }
+    } else {
+        let bytes = attributes.bytes("data")?;
+        let (element_bytes, data) = match declared.dtype {
+            DType::F32 => (
+                4,
+                Data::F32(
+                    bytes.as_chunks::<4>().0.iter().map(|c| f32::from_le_bytes(*c)).collect(),
+                ),
+            ),
+            DType::I64 => (
+                8,
+                Data::I64(
+                    bytes.as_chunks::<8>().0.iter().map(|c| i64::from_le_bytes(*c)).collect(),
+                ),
+            ),
+            DType::Bool => (1, Data::Bool(bytes.iter().map(|&byte| byte != 0).collect())),
+        };
+        if bytes.len() % element_bytes != 0 {
+            let message =
+                format!("found {} bytes, expected a multiple of {element_bytes}", bytes.len());
+            return Err(ParseError::new(file.source, statement.op, message));
+        }
+        data
+    };
+    attributes.finish()?;
+    let misfit = |error: crate::tensor::TensorError| {
+        ParseError::new(file.source, statement.op, error.to_string())
+    };
+    Tensor::new(declared.shape.clone(), data).map_err(misfit)
+}
+
+fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<Op, ParseError> {
+    let mut a = Attributes::new(file.source, statement.op, &statement.attributes)?;
+    let op = match statement.op {
+        "conv" => Op::Conv { window: a.window()?, groups: a.value("groups")? },
+        "dense" => Op::Dense,
+        "batch_norm" => Op::BatchNorm { epsilon: a.value("epsilon")? },
+        "add" => Op::Add,
+        "sub" => Op::Sub,
+        "mul" => Op::Mul,
+        "clip" => Op::Clip { lo: a.value("lo")?, hi: a.value("hi")? },
+        "max_pool" => Op::MaxPool { window: a.window()? },
+        "average_pool" => Op::AveragePool {
+            window: a.window()?,
+            count_include_pad: a.value("count_include_pad")?,
+        },
+        "reduce_mean" => Op::ReduceMean { axes: a.list("axes")? },
+        "concat" => Op::Concat { axis: a.value("axis")? },
+        "reshape" => Op::Reshape,
+        "transpose" => Op::Transpose { perm: a.list("perm")? },
+        "pad" => {
+            Op::Pad { before: a.list("before")?, after: a.list("after")?, value: a.value("value")? }
+        }
+        "softmax" => Op::Softmax { axis: a.value("axis")? },
+        other => {
+            let message = format!("`{other}` is not an operator of the float graph");
+            return Err(ParseError::new(file.source, other, message));
+        }
+    };
+    a.finish()?;
+    Ok(op)
+}
