@@ -1,12 +1,15 @@
 //! What a network computes on the host: the integer reference, and float through a library.
 //!
-//! The integer half runs an [`ir::qgraph::QGraph`] by plain loops that define each operator. It is single-threaded
-//! per image and shares nothing with the compiler or the simulator but `isa::numerics` and `kernels`, so that it can
-//! serve as their oracle. Floating point appears at the two ends only: [`quantize`] and [`dequantize`].
+//! The integer half runs an [`ir::qgraph::QGraph`] in two ways that agree bit for bit: [`Path::Plain`], obvious loops
+//! that define each operator, and [`Path::Fast`] (or [`Prepared`], for more than one image), the same values through the
+//! SIMD kernels. It is single-threaded per image and shares nothing with the compiler or the simulator but
+//! `isa::numerics` and `kernels`, so that it can serve as their oracle. Floating point appears at the two ends only:
+//! [`quantize`] and [`dequantize`].
 
 mod check;
 mod error;
 mod execute;
+mod fast;
 mod int8;
 mod quantize_io;
 mod run;
@@ -14,5 +17,5 @@ mod tensor;
 
 pub use error::RuntimeError;
 pub use quantize_io::{dequantize, quantize};
-pub use run::{Path, run, run_all};
+pub use run::{Path, Prepared, run, run_all};
 pub use tensor::{QData, QTensor};

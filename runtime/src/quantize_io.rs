@@ -55,7 +55,6 @@ fn onnx_positions(value: &QValue, found: usize) -> Result<Vec<usize>, RuntimeErr
     let View { onnx_shape, perm } = &value.view;
     let product =
         |extents: &[usize]| extents.iter().try_fold(1_usize, |n, &extent| n.checked_mul(extent));
-    let elements = product(&value.shape.extents());
     let elements = product(&value.shape.extents()).filter(|&n| product(onnx_shape) == Some(n));
     let Some(expected) = elements else {
         return Err(bad(format!("ONNX shape {onnx_shape:?} does not fill {}", value.shape)));

@@ -1,10 +1,13 @@
 //! The way in: run a graph on one image, plainly or fast.
 #![deny(clippy::float_arithmetic)]
 
+use std::fmt;
+
 use ir::qgraph::QGraph;
 
 use crate::check::{check, check_inputs};
 use crate::execute::{Keep, execute};
+use crate::fast::Step;
 use crate::{QTensor, RuntimeError, int8};
 
 /// Which loops compute the operators. The results are equal bit for bit.
@@ -12,6 +15,60 @@ use crate::{QTensor, RuntimeError, int8};
 pub enum Path {
     /// The plain loops that define each operator.
     Plain,
+    /// The SIMD kernels, on whatever vector unit the processor has.
+    Fast,
+}
+
+/// A checked graph with its weights packed for the fast path: prepared once, run for many images, from many threads.
+pub struct Prepared<'g> {
+    graph: &'g QGraph,
+    steps: Vec<Step<'g>>,
+}
+
+impl<'g> Prepared<'g> {
+    /// Checks `graph`, packs its weights and works out where its windows lie.
+    ///
+    /// # Errors
+    /// If the graph breaks its rules or this runtime's limits.
+    pub fn new(graph: &'g QGraph) -> Result<Self, RuntimeError> {
+        check(graph)?;
+        let steps = graph.nodes.iter().map(|node| Step::new(graph, node)).collect();
+        Ok(Self { graph, steps })
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &'g QGraph {
+        self.graph
+    }
+
+    /// Runs one image and returns the outputs, in the order of the graph's.
+    ///
+    /// # Errors
+    /// If the inputs do not fit the graph in number, shape or storage type.
+    pub fn run(&self, inputs: &[QTensor]) -> Result<Vec<QTensor>, RuntimeError> {
+        self.run_keeping(inputs, Keep::Outputs)
+    }
+
+    /// Runs one image and returns every value, in the order of the graph's.
+    ///
+    /// # Errors
+    /// As [`Prepared::run`].
+    pub fn run_all(&self, inputs: &[QTensor]) -> Result<Vec<QTensor>, RuntimeError> {
+        self.run_keeping(inputs, Keep::All)
+    }
+
+    fn run_keeping(&self, inputs: &[QTensor], keep: Keep) -> Result<Vec<QTensor>, RuntimeError> {
+        check_inputs(self.graph, inputs)?;
+        Ok(execute(self.graph, inputs, keep, |i, node, operands| {
+            self.steps[i].run(self.graph, node, operands)
+        }))
+    }
+}
+
+impl fmt::Debug for Prepared<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("graph", &self.graph.name).finish_non_exhaustive()
+    }
 }
 
 /// Runs `graph` on one image and returns its outputs, in the order of `graph.outputs`.
@@ -48,5 +105,6 @@ fn run_keeping(
                 int8::execute(graph, node, operands)
             }))
         }
+        Path::Fast => Prepared::new(graph)?.run_keeping(inputs, keep),
     }
 }

@@ -57,6 +57,22 @@ impl QTensor {
         self.get((y * self.shape.w + x) * self.shape.c + c)
     }
 
+    /// Elements, if they are int8.
+    pub fn as_i8(&self) -> Option<&[i8]> {
+        match &self.data {
+            QData::I8(data) => Some(data),
+            QData::I16(_) => None,
+        }
+    }
+
+    /// Elements, if they are int16.
+    pub fn as_i16(&self) -> Option<&[i16]> {
+        match &self.data {
+            QData::I8(_) => None,
+            QData::I16(data) => Some(data),
+        }
+    }
+
     /// Number of elements held.
     pub fn len(&self) -> usize {
         match &self.data {

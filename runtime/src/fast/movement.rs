@@ -1,0 +1,75 @@
+//! Operators that only move elements, in runs as long as the layout allows.
+
+use ir::qgraph::Hwc;
+
+use super::stored::Stored;
+
+/// Joins operands along `axis`: for every position before the axis, each operand's run of the rest.
+pub(crate) fn concat<T: Stored>(operands: &[(&[T], Hwc)], axis: usize, output: Hwc) -> Vec<T> {
+    let repeats: usize = output.extents()[..axis].iter().product();
+    let mut out = Vec::with_capacity(output.extents().iter().product());
+    for i in 0..repeats {
+        for (data, shape) in operands {
+            let run: usize = shape.extents()[axis..].iter().product();
+            out.extend_from_slice(&data[i * run..][..run]);
+        }
+    }
+    out
+}
+
+/// Surrounds the operand by a border of `value`, pixel by pixel.
+pub(crate) fn pad<T: Stored>(
+    x: &[T],
+    input: Hwc,
+    before: [usize; 3],
+    value: T,
+    output: Hwc,
+) -> Vec<T> {
+    let mut out = vec![value; output.extents().iter().product()];
+    for (pixel, channels) in x.chunks_exact(input.c).enumerate() {
+        let (y, x) = (pixel / input.w + before[0], pixel % input.w + before[1]);
+        let start = (y * output.w + x) * output.c + before[2];
+        out[start..start + input.c].copy_from_slice(channels);
+    }
+    out
+}
+
+/// An index permutation, worked out beforehand.
+pub(crate) struct Reorder {
+    /// Where each run of the result starts in the operand.
+    starts: Vec<u32>,
+    /// Elements of a run: the trailing axes that stay in place.
+    run: usize,
+}
+
+impl Reorder {
+    /// For an operand seen as `dims` and transposed by `perm`.
+    pub(crate) fn new(dims: &[usize], perm: &[usize]) -> Self {
+        let moved =
+            (0..dims.len()).rev().find(|&axis| perm[axis] != axis).map_or(0, |axis| axis + 1);
+        let run = dims[moved..].iter().product();
+        let mut strides = vec![run; moved];
+        for axis in (1..moved).rev() {
+            strides[axis - 1] = strides[axis] * dims[axis];
+        }
+        // Grows one axis of the result at a time: every start so far, followed by each step along the next axis.
+        let starts = perm[..moved].iter().fold(vec![0], |starts: Vec<u32>, &axis| {
+            let step = |i: usize| u32::try_from(i * strides[axis]).expect("tensors are below 2^28");
+            let next = |start: u32| (0..dims[axis]).map(move |i| start + step(i));
+            starts.into_iter().flat_map(next).collect()
+        });
+        Self { starts, run }
+    }
+
+    /// The operand's elements in their new order.
+    pub(crate) fn run<T: Stored>(&self, x: &[T]) -> Vec<T> {
+        if self.run == 1 {
+            return self.starts.iter().map(|&start| x[start as usize]).collect();
+        }
+        let mut out = Vec::with_capacity(x.len());
+        for &start in &self.starts {
+            out.extend_from_slice(&x[start as usize..][..self.run]);
+        }
+        out
+    }
+}
