@@ -7,6 +7,8 @@ mod graph;
 mod qgraph;
 mod qops;
 mod structure;
+#[cfg(test)]
+mod tests;
 
 use thiserror::Error;
 
