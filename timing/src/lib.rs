@@ -10,9 +10,13 @@ mod bursts;
 pub mod cost;
 mod decode;
 mod error;
+mod event;
 mod observer;
 mod recorder;
 mod result;
+mod stepped;
+
+use isa::{Hardware, Program};
 
 pub use bucket::{Bucket, EngineCycles};
 pub use error::{Cause, Stuck, TimingError};
@@ -22,3 +26,37 @@ pub use result::{InstRef, LayerTime, Record, Requester, Span, Timing, Traffic, T
 /// Last cycle that is simulated: at 1 GHz 18 minutes. Beyond it a program is refused, so that no arithmetic on cycles can overflow
 /// and no program runs without end.
 pub const MAX_CYCLES: u64 = 1 << 40;
+
+/// Which core computes the timing. Both give the same result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// The event-driven core, fast.
+    #[default]
+    Event,
+    /// The cycle-stepped core, a direct reading of the rules.
+    Stepped,
+}
+
+/// Times `program` on its own machine.
+///
+/// # Errors
+/// A program that the machine cannot execute, or that never ends.
+pub fn run(program: &Program, mode: Mode) -> Result<Timing, TimingError> {
+    run_on(program, &program.hardware, mode, &mut NoObserver)
+}
+
+/// Times `program` on `hardware`, which may differ from the program's own in timing-only parameters, and tells `observer` what happens.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_on(
+    program: &Program,
+    hardware: &Hardware,
+    mode: Mode,
+    observer: &mut impl Observer,
+) -> Result<Timing, TimingError> {
+    match mode {
+        Mode::Event => event::run(program, hardware, observer),
+        Mode::Stepped => stepped::run(program, hardware, observer),
+    }
+}
