@@ -1,1 +1,10 @@
 //! How a network becomes a program.
+
+pub mod backend;
+pub mod calibrate;
+mod evaluate;
+pub mod options;
+pub mod passes;
+pub mod quantize;
+#[cfg(test)]
+mod testing;

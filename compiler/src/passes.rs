@@ -41,7 +41,7 @@ pub struct Pass<Ir: 'static> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Changes(pub usize);
 
-/// The passes over the float graph, repeated in this order until none changes anything.
+/// The passes over the float graph. Each runs once those above it have nothing left to do, until none has.
 pub const GRAPH: &[Pass<Graph>] = &[
     fold_constants::PASS,  // first: later passes look for constant operands
     remove_identity::PASS, // fewer neighbours in the way of the patterns below

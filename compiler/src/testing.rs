@@ -12,7 +12,22 @@ pub(crate) use build::Build;
 pub(crate) use float::{all_values, run};
 pub(crate) use random::random_graph;
 
+use crate::calibrate::{FloatRunner, Sample};
 use crate::passes::{Changes, Context, Pass};
+
+/// The plain evaluator as a float model.
+pub(crate) struct PlainRunner<'a>(pub(crate) &'a Graph);
+
+impl FloatRunner for PlainRunner<'_> {
+    fn run(&self, sample: &Sample, fetch: &[&str]) -> Result<Vec<Vec<f32>>, String> {
+        let values = all_values(self.0, sample);
+        let find = |name: &&str| {
+            let index = self.0.values.iter().position(|value| value.name == *name);
+            index.map(|i| values[i].clone()).ok_or_else(|| format!("no value `{name}`"))
+        };
+        fetch.iter().map(find).collect()
+    }
+}
 
 /// Seeded inputs for `graph`, uniform in -1..1.
 pub(crate) fn random_inputs(graph: &Graph, seed: u64) -> Vec<Vec<f32>> {

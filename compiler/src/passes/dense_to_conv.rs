@@ -32,7 +32,7 @@ fn run(graph: &mut Graph, _: &mut Context) -> Result<Changes, PassError> {
 
 /// The map that a dense layer reads, before it was flattened.
 struct Map {
-    /// `[n, c, h, w]`.
+    /// `[1, c, h, w]`.
     value: ValueId,
     /// Order of its axes in the flattened form; the batch first.
     perm: Vec<usize>,
@@ -57,7 +57,8 @@ fn flattened_map(graph: &Graph, index: usize) -> Option<Map> {
         Some(_) | None => (source, vec![0, 1, 2, 3]),
     };
     match *shape(graph, value) {
-        [n, _, h, w] if n == flat[0] && h * w > 1 => Some(Map { value, perm }),
+        // A batch is stored as rows of the map, which a kernel must not mix.
+        [1, _, h, w] if flat[0] == 1 && h * w > 1 => Some(Map { value, perm }),
         _ => None,
     }
 }
@@ -83,7 +84,7 @@ fn rewrite(graph: &mut Graph, index: usize, map: &Map) {
             .expect("transposes are evaluated")
     };
     let w = add_constant(graph, format!("{}/kernel", node.name), kernel_shape, kernels);
-    let image = add_value(graph, format!("{}/image", node.name), vec![map_shape[0], m, 1, 1]);
+    let image = add_value(graph, format!("{}/image", node.name), vec![1, m, 1, 1]);
     let inputs = [map.value, w].into_iter().chain(node.inputs.get(2).copied()).collect();
     let window = Window { kernel: [map_shape[2], map_shape[3]], ..POINT };
     let op = Op::Conv { window, groups: 1 };
@@ -126,7 +127,9 @@ mod tests {
         let q = b.op(Op::Reshape, &[p], &[4, 6]);
         let q = b.dense(q, 2);
         let r = b.dense(x, 3);
-        let graph = b.finish(&[y, q, r]);
+        let batch = b.op(Op::Reshape, &[p], &[2, 12]);
+        let s = b.dense(batch, 2);
+        let graph = b.finish(&[y, q, r, s]);
         assert_eq!(check_pass(&PASS, &graph).1, Changes(0));
     }
 }

@@ -6,8 +6,8 @@ use ir::verify::Problem;
 
 use super::{Changes, Context, Pass, PassError};
 
-/// Rounds after which passes are taken to undo each other. Real networks need two or three.
-const MAX_ROUNDS: usize = 64;
+/// Rounds after which passes are taken to undo each other. Real networks need a dozen.
+const MAX_ROUNDS: usize = 200;
 
 /// When to verify the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,8 @@ impl Verify for QGraph {
     }
 }
 
-/// Repeats `passes` in order until a whole round changes nothing; tells what each did.
+/// Runs the first of `passes` that changes something, again and again until none does; tells what each did. So a pass
+/// sees the graph only when those in front of it have nothing left to do.
 ///
 /// # Errors
 /// When the graph given or left behind is not valid, when a pass refuses it, or when the passes do not come to rest.
@@ -65,23 +66,32 @@ pub fn run<Ir: Verify>(
         passes.iter().map(|pass| Applied { pass: pass.name, changes: 0 }).collect();
     let mut last = "import";
     for _ in 0..MAX_ROUNDS {
-        let mut at_rest = true;
-        for (pass, record) in passes.iter().zip(&mut applied) {
-            let Changes(changes) = (pass.run)(graph, context)?;
-            if changes > 0 {
-                (at_rest, last) = (false, pass.name);
-                record.changes += changes;
-                if check == Check::EachPass {
-                    verify(graph, pass.name)?;
-                }
-            }
-        }
-        if at_rest {
+        let Some((index, changes)) = first_change(passes, graph, context)? else {
             verify(graph, last)?;
             return Ok(applied);
+        };
+        last = passes[index].name;
+        applied[index].changes += changes;
+        if check == Check::EachPass {
+            verify(graph, last)?;
         }
     }
     Err(PassError::NoFixpoint { rounds: MAX_ROUNDS, pass: last })
+}
+
+/// Runs passes until one changes something; its index and the places it changed.
+fn first_change<Ir>(
+    passes: &[Pass<Ir>],
+    graph: &mut Ir,
+    context: &mut Context,
+) -> Result<Option<(usize, usize)>, PassError> {
+    for (index, pass) in passes.iter().enumerate() {
+        let Changes(changes) = (pass.run)(graph, context)?;
+        if changes > 0 {
+            return Ok(Some((index, changes)));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -1,0 +1,337 @@
+//! Means and deviations of activations, followed through the graph from the batch norms.
+//!
+//! Elements of a channel are taken as normally distributed and channels as independent (Nagel et al., 2019, "Data-free
+//! quantization through weight equalization and bias correction", section 4.2 and appendix C for the clipped normal
+//! distribution). This is crude for tails, so ranges reach six deviations.
+
+use ir::graph::{Graph, Node, Op, ValueId};
+
+use super::Range;
+use crate::passes::{Context, Statistics};
+
+/// Deviations from the mean that a range covers.
+const REACH: f64 = 6.0;
+
+/// What is known of a value's elements.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Moments {
+    /// Mean per channel (axis 1), or one for all.
+    mean: Vec<f64>,
+    /// Standard deviation, likewise.
+    std: Vec<f64>,
+    /// Real values taken.
+    pub(super) range: Range,
+}
+
+/// Moments of every value that rests on batch norms only, indexed like `graph.values`.
+pub(super) fn propagate(graph: &Graph, context: &Context) -> Vec<Option<Moments>> {
+    let mut known: Vec<Option<Moments>> = vec![None; graph.values.len()];
+    for node in &graph.nodes {
+        let name = &graph.values[node.output.0 as usize].name;
+        known[node.output.0 as usize] = match context.statistics.get(name) {
+            Some(Statistics { mean, std }) => Some(Moments::normal(mean.clone(), std.clone())),
+            None => result(graph, node, &known),
+        };
+    }
+    known
+}
+
+impl Moments {
+    fn normal(mean: Vec<f64>, std: Vec<f64>) -> Moments {
+        let ends = |sign: f64| mean.iter().zip(&std).map(move |(m, s)| m + sign * REACH * s);
+        let range = Range {
+            lo: ends(-1.0).fold(f64::INFINITY, f64::min),
+            hi: ends(1.0).fold(f64::NEG_INFINITY, f64::max),
+        };
+        Moments { mean, std, range }
+    }
+
+    /// As a normal distribution, but known to stay within `limit`.
+    fn within(self, limit: Range) -> Moments {
+        let Range { lo, hi } = self.range;
+        let range =
+            Range { lo: lo.max(limit.lo).min(limit.hi), hi: hi.min(limit.hi).max(limit.lo) };
+        Moments { range, ..self }
+    }
+
+    fn mean(&self, channel: usize) -> f64 {
+        self.mean[if self.mean.len() == 1 { 0 } else { channel }]
+    }
+
+    fn variance(&self, channel: usize) -> f64 {
+        let std = self.std[if self.std.len() == 1 { 0 } else { channel }];
+        std * std
+    }
+
+    /// The mixture of all channels.
+    fn mixed(&self) -> Moments {
+        let n = self.mean.len() as f64;
+        let mean = self.mean.iter().sum::<f64>() / n;
+        let squares: f64 = self.mean.iter().zip(&self.std).map(|(m, s)| m * m + s * s).sum();
+        let variance = (squares / n - mean * mean).max(0.0);
+        Moments { mean: vec![mean], std: vec![variance.sqrt()], range: self.range }
+    }
+
+    /// The moments if they are those of `channels` channels or of all alike; else the mixture.
+    fn for_channels(&self, channels: Option<usize>) -> Moments {
+        if self.mean.len() == 1 || Some(self.mean.len()) == channels {
+            self.clone()
+        } else {
+            self.mixed()
+        }
+    }
+}
+
+/// Moments of a node's result, if those of its computed operands are known.
+fn result(graph: &Graph, node: &Node, known: &[Option<Moments>]) -> Option<Moments> {
+    let shape = |id: ValueId| graph.values[id.0 as usize].shape.as_slice();
+    let operand = |i: usize| known[node.inputs[i].0 as usize].as_ref();
+    let constant =
+        |i: usize| graph.values[node.inputs.get(i)?.0 as usize].constant.as_ref()?.f32_values();
+    let x = operand(0)?;
+    let y_channels = shape(node.output).get(1).copied();
+    Some(match &node.op {
+        Op::Conv { groups, .. } => {
+            let w = constant(1)?;
+            let &[oc, ic, kh, kw] = shape(node.inputs[1]) else {
+                return None;
+            };
+            let inputs = x.for_channels(Some(ic * groups));
+            let first = |o: usize| o / (oc / groups) * ic;
+            weighted(&inputs, &w, constant(2).as_deref(), oc, |o, k| first(o) + k / (kh * kw))
+        }
+        Op::Dense => {
+            let w = constant(1)?;
+            let rows = shape(node.inputs[0]);
+            let channels = (rows.len() == 2).then(|| rows[1]);
+            let m = shape(node.inputs[1])[0];
+            let y = weighted(&x.for_channels(channels), &w, constant(2).as_deref(), m, |_, k| k);
+            if rows.len() == 2 { y } else { y.mixed() }
+        }
+        Op::Add | Op::Sub => {
+            let sign = if node.op == Op::Add { 1.0 } else { -1.0 };
+            let b = operand(1)?;
+            let second =
+                if sign > 0.0 { b.range } else { Range { lo: -b.range.hi, hi: -b.range.lo } };
+            let limit = Range { lo: x.range.lo + second.lo, hi: x.range.hi + second.hi };
+            let moments = |p: &Moments, q: &Moments, c| {
+                (p.mean(c) + sign * q.mean(c), p.variance(c) + q.variance(c))
+            };
+            combined(x, b, y_channels, moments).within(limit)
+        }
+        Op::Mul => {
+            let b = operand(1)?;
+            let ends =
+                [x.range.lo, x.range.hi].into_iter().flat_map(|p| [p * b.range.lo, p * b.range.hi]);
+            let limit = ends.map(|v| Range { lo: v, hi: v }).reduce(Range::union)?;
+            let moments = |p: &Moments, q: &Moments, c| {
+                let (m, n) = (p.mean(c), q.mean(c));
+                (
+                    m * n,
+                    p.variance(c) * q.variance(c) + p.variance(c) * n * n + q.variance(c) * m * m,
+                )
+            };
+            combined(x, b, y_channels, moments).within(limit)
+        }
+        Op::Clip { lo, hi } => clipped(x, f64::from(*lo), f64::from(*hi)),
+        Op::MaxPool { .. } | Op::AveragePool { .. } | Op::ReduceMean { .. } => {
+            x.for_channels(y_channels)
+        }
+        Op::Reshape => {
+            let kept = shape(node.inputs[0]).get(..2) == shape(node.output).get(..2);
+            if kept { x.clone() } else { x.mixed() }
+        }
+        Op::Transpose { perm } => {
+            if perm.get(1) == Some(&1) {
+                x.clone()
+            } else {
+                x.mixed()
+            }
+        }
+        Op::Pad { value, .. } => {
+            let border = Range { lo: f64::from(*value), hi: f64::from(*value) };
+            let x = x.for_channels(y_channels);
+            Moments { range: x.range.union(border), ..x }
+        }
+        Op::Concat { axis } => {
+            let parts: Option<Vec<&Moments>> = (0..node.inputs.len()).map(operand).collect();
+            concatenated(
+                &parts?,
+                &node.inputs.iter().map(|&id| shape(id)).collect::<Vec<_>>(),
+                *axis,
+            )
+        }
+        Op::Softmax { axis } => {
+            let share = 1.0 / shape(node.inputs[0])[*axis] as f64;
+            Moments { mean: vec![share], std: vec![share], range: Range { lo: 0.0, hi: 1.0 } }
+        }
+        // Its statistics are in the context while it stands; the passes have folded it.
+        Op::BatchNorm { .. } => return None,
+    })
+}
+
+/// Sums of independent inputs: `channel(o, k)` is the input channel of weight `k` of output `o`.
+fn weighted(
+    x: &Moments,
+    weights: &[f32],
+    bias: Option<&[f32]>,
+    outputs: usize,
+    channel: impl Fn(usize, usize) -> usize,
+) -> Moments {
+    let taps = weights.len() / outputs;
+    let (mut mean, mut std) = (Vec::new(), Vec::new());
+    for o in 0..outputs {
+        let (mut m, mut v) = (bias.map_or(0.0, |b| f64::from(b[o])), 0.0);
+        for (k, w) in weights[o * taps..(o + 1) * taps].iter().enumerate() {
+            let (w, c) = (f64::from(*w), channel(o, k));
+            m += w * x.mean(c);
+            v += w * w * x.variance(c);
+        }
+        mean.push(m);
+        std.push(v.sqrt());
+    }
+    Moments::normal(mean, std)
+}
+
+/// Channel by channel where both sides have them.
+fn combined(
+    a: &Moments,
+    b: &Moments,
+    channels: Option<usize>,
+    moments: impl Fn(&Moments, &Moments, usize) -> (f64, f64),
+) -> Moments {
+    let (a, b) = (a.for_channels(channels), b.for_channels(channels));
+    let each = (0..a.mean.len().max(b.mean.len())).map(|c| moments(&a, &b, c));
+    let (mean, std) = each.map(|(mean, variance)| (mean, variance.max(0.0).sqrt())).unzip();
+    Moments::normal(mean, std)
+}
+
+fn concatenated(parts: &[&Moments], shapes: &[&[usize]], axis: usize) -> Moments {
+    let range = parts
+        .iter()
+        .map(|part| part.range)
+        .reduce(Range::union)
+        .unwrap_or(Range { lo: 0.0, hi: 0.0 });
+    let (mut mean, mut std) = (Vec::new(), Vec::new());
+    for (part, shape) in parts.iter().zip(shapes) {
+        // Along another axis than the channels, what is known is the mixture of the parts.
+        let (part, copies) = if axis == 1 {
+            (part.for_channels(Some(shape[1])), shape[1])
+        } else {
+            (part.mixed(), 1)
+        };
+        let copies = if part.mean.len() == 1 { copies } else { 1 };
+        mean.extend(part.mean.repeat(copies));
+        std.extend(part.std.repeat(copies));
+    }
+    let all = Moments { mean, std, range };
+    if axis == 1 { all } else { all.mixed() }
+}
+
+/// Moments of a clipped normal distribution.
+fn clipped(x: &Moments, lo: f64, hi: f64) -> Moments {
+    let (mut mean, mut std) = (Vec::new(), Vec::new());
+    for (&m, &s) in x.mean.iter().zip(&x.std) {
+        if s == 0.0 {
+            mean.push(m.max(lo).min(hi));
+            std.push(0.0);
+            continue;
+        }
+        let (a, b) = ((lo - m) / s, (hi - m) / s);
+        let (below, above, inside) =
+            (cumulative(a), 1.0 - cumulative(b), cumulative(b) - cumulative(a));
+        // An infinite end is never reached: its terms vanish.
+        let end = |end: f64, share: f64| if end.is_finite() { end * share } else { 0.0 };
+        let times = |z: f64| if z.is_finite() { z * density(z) } else { 0.0 };
+        let slope = density(a) - density(b);
+        let first = end(lo, below) + end(hi, above) + m * inside + s * slope;
+        let second = end(lo * lo, below)
+            + end(hi * hi, above)
+            + (m * m + s * s) * inside
+            + s * s * (times(a) - times(b))
+            + 2.0 * m * s * slope;
+        mean.push(first);
+        std.push((second - first * first).max(0.0).sqrt());
+    }
+    Moments { mean, std, range: x.range }.within(Range { lo, hi })
+}
+
+/// Density of the standard normal distribution.
+fn density(z: f64) -> f64 {
+    libm::exp(-0.5 * z * z) / std::f64::consts::TAU.sqrt()
+}
+
+/// Distribution function of the standard normal distribution.
+fn cumulative(z: f64) -> f64 {
+    0.5 * libm::erfc(-z / std::f64::consts::SQRT_2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Build;
+
+    fn sampled(m: f64, s: f64, lo: f64, hi: f64) -> (f64, f64) {
+        // Midpoint rule over eight deviations.
+        let n = 40_000;
+        let (mut first, mut second) = (0.0, 0.0);
+        for i in 0..n {
+            let z = (f64::from(i) + 0.5) / f64::from(n) * 16.0 - 8.0;
+            let (v, p) = ((m + s * z).max(lo).min(hi), density(z) * 16.0 / f64::from(n));
+            first += v * p;
+            second += v * v * p;
+        }
+        (first, (second - first * first).sqrt())
+    }
+
+    #[test]
+    fn clipped_moments_match_integration() {
+        for (m, s, lo, hi) in [
+            (0.5, 1.0, 0.0, f64::INFINITY),
+            (-2.0, 1.5, 0.0, 6.0),
+            (4.0, 3.0, f64::NEG_INFINITY, 1.0),
+        ] {
+            let x = Moments::normal(vec![m], vec![s]);
+            let y = clipped(&x, lo, hi);
+            let (mean, std) = sampled(m, s, lo, hi);
+            assert!(
+                (y.mean[0] - mean).abs() < 1e-4 && (y.std[0] - std).abs() < 1e-3,
+                "{y:?} {mean} {std}"
+            );
+            assert!(y.range.lo >= lo && y.range.hi <= hi);
+        }
+        let constant = clipped(&Moments::normal(vec![-1.0], vec![0.0]), 0.0, 6.0);
+        assert_eq!((constant.mean[0], constant.range), (0.0, Range { lo: 0.0, hi: 0.0 }));
+    }
+
+    #[test]
+    fn only_values_behind_batch_norms_are_known() {
+        let mut b = Build::new(1);
+        let x = b.input(&[1, 2, 6, 6]);
+        let p = b.conv(x, 3, [3, 3], 1);
+        let relu = b.relu(p);
+        let q = b.conv(relu, 3, [1, 1], 1);
+        let sum = b.op(Op::Add, &[q, relu], &[1, 3, 4, 4]);
+        let mean = b.op(Op::ReduceMean { axes: vec![2, 3] }, &[sum], &[1, 3, 1, 1]);
+        let flat = b.op(Op::Reshape, &[mean], &[1, 3]);
+        let y = b.dense(flat, 4);
+        let graph = b.finish(&[y]);
+        let mut context = Context::default();
+        assert!(propagate(&graph, &context).iter().all(Option::is_none));
+        let statistics = Statistics { mean: vec![1.0, 0.0, -1.0], std: vec![1.0, 2.0, 0.5] };
+        context.statistics.insert(graph.values[p.0 as usize].name.clone(), statistics);
+        let known = propagate(&graph, &context);
+        let of = |id: ValueId| known[id.0 as usize].clone().unwrap();
+        assert_eq!(of(p).range, Range { lo: -12.0, hi: 12.0 });
+        assert_eq!(of(relu).range, Range { lo: 0.0, hi: 12.0 });
+        assert!(known[x.0 as usize].is_none() && of(y).mean.len() == 4);
+        assert!(of(sum).range.hi <= of(q).range.hi + 12.0);
+    }
+
+    #[test]
+    fn weighted_sums_add_means_and_variances() {
+        let x = Moments::normal(vec![1.0, -2.0], vec![3.0, 4.0]);
+        let y = weighted(&x, &[1.0, 1.0, 0.5, 0.0], Some(&[10.0, 0.0]), 2, |_, k| k);
+        assert_eq!((y.mean, y.std), (vec![9.0, 0.5], vec![5.0, 1.5]));
+    }
+}

@@ -1,0 +1,202 @@
+//! Runs the float model over samples and watches every value whose range is wanted.
+
+use ir::graph::Graph;
+use rayon::prelude::*;
+
+use super::{CalibrateError, Calibration, Histogram, Range, choose};
+use crate::options::Options;
+use crate::quantize::{Wanted, wanted};
+
+/// One tensor per graph input, in order, elements in ONNX (row-major) order.
+pub type Sample = Vec<Vec<f32>>;
+
+/// Samples taken from the source at a time. Their histograms, not their activations, are in memory together.
+const BATCH: usize = 32;
+
+/// A float model that can show its intermediate values.
+pub trait FloatRunner: Sync {
+    /// Runs one sample and returns the values called `fetch`, in that order.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    fn run(&self, sample: &Sample, fetch: &[&str]) -> Result<Vec<Vec<f32>>, String>;
+}
+
+/// Ranges of the wanted values of `graph`, which must have been through the passes and be what `runner` runs.
+///
+/// Samples run in parallel; the result does not depend on how.
+///
+/// # Errors
+/// When there is no sample, a sample cannot be read or does not fit, the model fails, or a value is not finite; of the
+/// first such sample.
+pub fn with_data(
+    graph: &Graph,
+    runner: &dyn FloatRunner,
+    samples: impl IntoIterator<Item = Result<Sample, String>>,
+    options: &Options,
+) -> Result<Calibration, CalibrateError> {
+    let wanted = wanted(graph);
+    let (histograms, count) = observe(graph, runner, samples, &wanted)?;
+    let ranges = wanted
+        .iter()
+        .zip(&histograms)
+        .map(|(wanted, histogram)| (wanted.name.clone(), chosen(wanted, histogram, options)));
+    let plural = if count == 1 { "" } else { "s" };
+    let method = format!("{count} sample{plural}, observer {}", options.observer.name());
+    Ok(Calibration {
+        method,
+        samples: count as u64,
+        ranges: ranges.collect(),
+        ..Calibration::default()
+    })
+}
+
+/// The range of one wanted value.
+pub(super) fn chosen(wanted: &Wanted, histogram: &Histogram, options: &Options) -> Range {
+    choose(histogram, options.observer, wanted.clipping, options.act_bits)
+}
+
+/// One histogram per wanted value, and the number of samples.
+pub(super) fn observe(
+    graph: &Graph,
+    runner: &dyn FloatRunner,
+    samples: impl IntoIterator<Item = Result<Sample, String>>,
+    wanted: &[Wanted],
+) -> Result<(Vec<Histogram>, usize), CalibrateError> {
+    let mut histograms = vec![Histogram::default(); wanted.len()];
+    let mut samples = samples.into_iter().enumerate();
+    let mut count = 0;
+    loop {
+        let batch: Vec<_> = samples.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            break;
+        }
+        count += batch.len();
+        let seen: Vec<Result<Vec<Histogram>, CalibrateError>> = batch
+            .into_par_iter()
+            .map(|(index, sample)| {
+                let sample =
+                    sample.map_err(|message| CalibrateError::Data { sample: index, message })?;
+                watch(graph, runner, index, &sample, wanted)
+            })
+            .collect();
+        for of_sample in seen {
+            for (histogram, new) in histograms.iter_mut().zip(of_sample?) {
+                histogram.merge(&new);
+            }
+        }
+    }
+    if count == 0 { Err(CalibrateError::NoSamples) } else { Ok((histograms, count)) }
+}
+
+fn watch(
+    graph: &Graph,
+    runner: &dyn FloatRunner,
+    index: usize,
+    sample: &Sample,
+    wanted: &[Wanted],
+) -> Result<Vec<Histogram>, CalibrateError> {
+    check_sample(graph, index, sample)?;
+    // Inputs come from the sample itself; `wanted` lists them first.
+    let (inputs, computed) = wanted.split_at(graph.inputs.len());
+    let fetch: Vec<&str> = computed.iter().map(|wanted| wanted.name.as_str()).collect();
+    let results = runner
+        .run(sample, &fetch)
+        .map_err(|message| CalibrateError::Run { sample: index, message })?;
+    if results.len() != fetch.len() {
+        return Err(CalibrateError::Results {
+            sample: index,
+            found: results.len(),
+            expected: fetch.len(),
+        });
+    }
+    let pairs = inputs.iter().zip(sample).chain(computed.iter().zip(&results));
+    pairs
+        .map(|(wanted, elements)| {
+            let mut histogram = Histogram::default();
+            let not_finite = |found| CalibrateError::NotFinite {
+                sample: index,
+                value: wanted.name.clone(),
+                found,
+            };
+            histogram.add(elements).map_err(not_finite)?;
+            Ok(histogram)
+        })
+        .collect()
+}
+
+fn check_sample(graph: &Graph, index: usize, sample: &Sample) -> Result<(), CalibrateError> {
+    let mismatch = |found, expected| Err(CalibrateError::Sample { sample: index, found, expected });
+    if sample.len() != graph.inputs.len() {
+        return mismatch(format!("{} tensors", sample.len()), format!("{}", graph.inputs.len()));
+    }
+    for (id, tensor) in graph.inputs.iter().zip(sample) {
+        let value = &graph.values[id.0 as usize];
+        if value.shape.iter().product::<usize>() != tensor.len() {
+            let expected = format!("shape {:?}", value.shape);
+            return mismatch(
+                format!("{} elements for input `{}`", tensor.len(), value.name),
+                expected,
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Observer;
+    use crate::passes::{Check, Context, GRAPH, run};
+    use crate::testing::{PlainRunner, random_graph, random_inputs};
+
+    fn prepared(seed: u64) -> Graph {
+        let mut graph = random_graph(seed);
+        run(GRAPH, &mut graph, &mut Context::default(), Check::End).unwrap();
+        graph
+    }
+
+    #[test]
+    fn ranges_hold_everything_seen_whatever_the_order() {
+        let options = Options { observer: Observer::MinMax, ..Options::default() };
+        for seed in 0..10 {
+            let graph = prepared(seed);
+            let runner = PlainRunner(&graph);
+            let samples: Vec<_> = (0..40).map(|s| Ok(random_inputs(&graph, s))).collect();
+            let forwards = with_data(&graph, &runner, samples.clone(), &options).unwrap();
+            let backwards =
+                with_data(&graph, &runner, samples.into_iter().rev(), &options).unwrap();
+            assert_eq!(forwards, backwards);
+            assert_eq!(forwards.samples, 40);
+            let all = crate::testing::all_values(&graph, &random_inputs(&graph, 7));
+            for wanted in wanted(&graph) {
+                let range = forwards.ranges[&wanted.name];
+                let values = &all[wanted.value.0 as usize];
+                assert!(values.iter().all(|v| (range.lo..=range.hi).contains(&f64::from(*v))));
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_bad_sample_is_named() {
+        let graph = prepared(3);
+        let runner = PlainRunner(&graph);
+        let good = || Ok(random_inputs(&graph, 1));
+        let error = |samples: Vec<Result<Sample, String>>| {
+            with_data(&graph, &runner, samples, &Options::default()).unwrap_err()
+        };
+        assert!(matches!(error(vec![]), CalibrateError::NoSamples));
+        assert!(matches!(
+            error(vec![good(), Ok(vec![])]),
+            CalibrateError::Sample { sample: 1, .. }
+        ));
+        assert!(matches!(
+            error(vec![good(), Err("torn".into())]),
+            CalibrateError::Data { sample: 1, .. }
+        ));
+        let mut bad = random_inputs(&graph, 1);
+        bad[0][0] = f32::NAN;
+        let text = error(vec![good(), good(), Ok(bad)]).to_string();
+        assert!(text.contains("sample 2") && text.contains("NaN"), "{text}");
+    }
+}

@@ -1,0 +1,117 @@
+//! Finds the nodes that have no integer form, all of them, before any work is done.
+
+use ir::graph::{Graph, Node, Op, ValueId, Window};
+
+use super::emit::onnx_name;
+use super::error::Refusal;
+use super::scales::LARGEST_PADDING;
+
+/// Longest row that integer softmax can sum.
+const LONGEST_SOFTMAX: usize = 1 << 16;
+
+/// The nodes of `graph`, which must have been through the passes, that cannot be quantized, and why.
+#[must_use]
+pub fn check(graph: &Graph) -> Vec<Refusal> {
+    let refusal = |node: &Node| {
+        let reason = reason(graph, node)?;
+        Some(Refusal { node: node.name.clone(), op: onnx_name(&node.op), reason })
+    };
+    graph.nodes.iter().filter_map(refusal).collect()
+}
+
+fn reason(graph: &Graph, node: &Node) -> Option<String> {
+    let value = |id: ValueId| &graph.values[id.0 as usize];
+    let shape = |id: ValueId| value(id).shape.as_slice();
+    let x = shape(node.inputs[0]);
+    if let Some(constant) =
+        activations(node).iter().map(|&id| value(id)).find(|v| v.constant.is_some())
+    {
+        let (name, extents) = (&constant.name, &constant.shape);
+        return Some(format!(
+            "operand `{name}` is a constant of shape {extents:?}; only constants that vary along one axis can be folded into weights"
+        ));
+    }
+    match &node.op {
+        Op::Conv { window, .. } | Op::AveragePool { window, .. } | Op::MaxPool { window } => {
+            (x[0] != 1 && !row_by_row(window)).then(|| batch(x[0]))
+        }
+        Op::Add | Op::Sub | Op::Mul => {
+            let y = shape(node.output);
+            let fits = node.inputs.iter().any(|&id| shape(id) == y);
+            (!fits).then(|| {
+                let (a, b) = (x, shape(node.inputs[1]));
+                format!("both operands repeat ({a:?} and {b:?} give {y:?}); one must have the shape of the result")
+            })
+        }
+        Op::Softmax { axis } => (x[*axis] > LONGEST_SOFTMAX)
+            .then(|| format!("it sums {} elements, expected at most {LONGEST_SOFTMAX}", x[*axis])),
+        Op::Pad { value, .. } => (value.abs() > LARGEST_PADDING).then(|| {
+            format!(
+                "padding of value {value} has no integer form except in front of a maximum pool"
+            )
+        }),
+        Op::BatchNorm { .. } | Op::ReduceMean { .. } => {
+            Some("it has no integer form before the passes have rewritten it".to_owned())
+        }
+        Op::Dense | Op::Clip { .. } | Op::Concat { .. } | Op::Reshape | Op::Transpose { .. } => {
+            None
+        }
+    }
+}
+
+/// Operands that must be computed.
+fn activations(node: &Node) -> &[ValueId] {
+    match node.op {
+        Op::Conv { .. } | Op::Dense | Op::BatchNorm { .. } => &node.inputs[..1],
+        Op::Add
+        | Op::Sub
+        | Op::Mul
+        | Op::Clip { .. }
+        | Op::MaxPool { .. }
+        | Op::AveragePool { .. }
+        | Op::ReduceMean { .. }
+        | Op::Concat { .. }
+        | Op::Reshape
+        | Op::Transpose { .. }
+        | Op::Pad { .. }
+        | Op::Softmax { .. } => &node.inputs,
+    }
+}
+
+/// Whether each row of the result depends on one row of the input, so that a batch can be stored as more rows.
+fn row_by_row(window: &Window) -> bool {
+    window.kernel[0] == 1 && window.stride[0] == 1 && window.pad[0] == 0 && window.pad[2] == 0
+}
+
+fn batch(n: usize) -> String {
+    format!("it works on a batch of {n}; compile with `--shape batch=1`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Build;
+
+    #[test]
+    fn all_reasons_at_once() {
+        let mut b = Build::new(1);
+        let x = b.input(&[1, 2, 3, 4]);
+        let position = b.constant(&[1, 2, 3, 4]);
+        let p = b.op(Op::Add, &[x, position], &[1, 2, 3, 4]);
+        let row = b.input(&[1, 2, 1, 4]);
+        let column = b.input(&[1, 2, 3, 1]);
+        let q = b.op(Op::Mul, &[row, column], &[1, 2, 3, 4]);
+        let batch = b.input(&[2, 2, 4, 4]);
+        let r = b.conv(batch, 3, [3, 3], 1);
+        let s = b.conv(batch, 3, [1, 3], 1);
+        let t = b.batch_norm(x);
+        let op = Op::Pad { before: vec![0; 4], after: vec![0, 0, 1, 0], value: f32::NEG_INFINITY };
+        let u = b.op(op, &[x], &[1, 2, 4, 4]);
+        let refusals = check(&b.finish(&[p, q, r, s, t, u]));
+        let nodes: Vec<_> = refusals.iter().map(|r| r.node.as_str()).collect();
+        assert_eq!(nodes, ["n0", "n1", "n2", "n4", "n5"]);
+        assert!(
+            refusals[0].reason.contains("[1, 2, 3, 4]") && refusals[2].reason.contains("batch=1")
+        );
+    }
+}

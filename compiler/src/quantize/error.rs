@@ -1,0 +1,88 @@
+//! Why a float graph has no integer form.
+
+use ir::verify::Problem;
+use isa::numerics::NumericsError;
+
+/// A node that the integer graph cannot express.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Name of the node.
+    pub node: String,
+    /// Its ONNX operator.
+    pub op: &'static str,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+/// Why quantization stopped.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum QuantizeError {
+    /// Nodes without an integer form, all of them.
+    #[error("{} of the network's nodes cannot be quantized: {}", refusals.len(), list(refusals))]
+    Refused {
+        /// The nodes.
+        refusals: Vec<Refusal>,
+    },
+    /// The calibration does not know some values.
+    #[error(
+        "the calibration has no range for {}; it was made for another network or another version of the compiler, calibrate again",
+        names.join(", ")
+    )]
+    MissingRanges {
+        /// The values.
+        names: Vec<String>,
+    },
+    /// Weights that are not numbers.
+    #[error("node `{node}`: {what} {index} is {value}, expected a finite number")]
+    NotFinite {
+        /// The node.
+        node: String,
+        /// `weight` or `bias`.
+        what: &'static str,
+        /// Position in the constant.
+        index: usize,
+        /// What was found.
+        value: f32,
+    },
+    /// An accumulator that would have to be wider.
+    #[error(
+        "node `{node}`: output channel {channel} cannot be accumulated in {acc_bits} bits without losing its weights; use a machine with larger `acc_bits`"
+    )]
+    Accumulator {
+        /// The node.
+        node: String,
+        /// The output channel.
+        channel: usize,
+        /// Bits of the machine's accumulators.
+        acc_bits: u8,
+    },
+    /// A ratio of scales that the machine's multipliers cannot express.
+    #[error("node `{node}`: {source}")]
+    Scale {
+        /// The node.
+        node: String,
+        /// What is wrong.
+        source: NumericsError,
+    },
+    /// A setting outside its range.
+    #[error("`{name}` is {found}, expected {expected}")]
+    Option {
+        /// Name of the setting.
+        name: &'static str,
+        /// Value given.
+        found: String,
+        /// Values accepted.
+        expected: &'static str,
+    },
+    /// The result breaks the rules of integer graphs.
+    #[error("the quantized graph is not valid: {}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid {
+        /// Broken rules.
+        problems: Vec<Problem>,
+    },
+}
+
+fn list(refusals: &[Refusal]) -> String {
+    let line = |r: &Refusal| format!("`{}` ({}): {}", r.node, r.op, r.reason);
+    refusals.iter().map(line).collect::<Vec<_>>().join("; ")
+}

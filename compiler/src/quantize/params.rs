@@ -1,0 +1,123 @@
+//! From a range of real values to a scale and a zero point.
+//!
+//! Scales are rounded to single precision, so that an export to ONNX, which stores them so, loses nothing.
+
+use ir::qgraph::{Bounds, QType};
+
+use super::fusion::Clip;
+use crate::calibrate::Range;
+
+/// How a value is stored: `real = scale * (q - zero_point)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Params {
+    /// Storage type.
+    pub(super) dtype: QType,
+    /// Real value of one step.
+    pub(super) scale: f64,
+    /// Stored integer of real zero.
+    pub(super) zero_point: i32,
+}
+
+/// Results of softmax: 0 to 255/256.
+pub(super) const SOFTMAX: Params =
+    Params { dtype: QType::I8, scale: 1.0 / 256.0, zero_point: -128 };
+
+/// Single-precision form of a positive scale; a scale too small for it becomes the smallest normal one.
+pub(super) fn storable(scale: f64) -> f64 {
+    f64::from((scale as f32).clamp(f32::MIN_POSITIVE, f32::MAX))
+}
+
+/// What decides the scale of a range: its width for int8, twice its largest magnitude for int16.
+pub(super) fn width(range: Range, dtype: QType) -> f64 {
+    let Range { lo, hi } = range.with_zero();
+    match dtype {
+        QType::I8 => hi - lo,
+        QType::I16 => 2.0 * hi.max(-lo),
+    }
+}
+
+impl Params {
+    /// Parameters that cover `range` and zero: asymmetric int8, symmetric int16. An empty range gets scale 1.
+    pub(super) fn covering(range: Range, dtype: QType) -> Params {
+        let Range { lo, .. } = range.with_zero();
+        let width = width(range, dtype);
+        let (q_lo, q_hi) = dtype.range();
+        let steps = match dtype {
+            QType::I8 => f64::from(q_hi) - f64::from(q_lo),
+            QType::I16 => 2.0 * f64::from(q_hi),
+        };
+        let scale = if width > 0.0 { storable(width / steps) } else { 1.0 };
+        let zero_point = match dtype {
+            QType::I8 => nearest(f64::from(q_lo) - lo / scale, q_lo, q_hi),
+            QType::I16 => 0,
+        };
+        Params { dtype, scale, zero_point }
+    }
+
+    /// Stored bounds of a real clip.
+    pub(super) fn bounds(&self, clip: Clip) -> Bounds {
+        let (q_lo, q_hi) = self.dtype.range();
+        let stored = |real: f64| {
+            nearest((real / self.scale).round_ties_even() + f64::from(self.zero_point), q_lo, q_hi)
+        };
+        Bounds { lo: stored(clip.lo), hi: stored(clip.hi) }
+    }
+
+    /// Largest magnitude of a stored integer less the zero point.
+    pub(super) fn span(&self) -> u64 {
+        let (lo, hi) = self.dtype.range();
+        u64::from(lo.abs_diff(self.zero_point).max(hi.abs_diff(self.zero_point)))
+    }
+}
+
+/// Nearest integer, ties to even, within `lo..=hi`.
+pub(super) fn nearest(value: f64, lo: i32, hi: i32) -> i32 {
+    // The cast is exact: an integer between two i32 values.
+    value.round_ties_even().clamp(f64::from(lo), f64::from(hi)) as i32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(lo: f64, hi: f64) -> Range {
+        Range { lo, hi }
+    }
+
+    #[test]
+    fn zero_is_exact_and_the_ends_are_reached() {
+        for (lo, hi, zero) in [
+            (0.0, 5.1, -128),
+            (-0.5, 2.05, -78),
+            (-5.1, 0.0, 127),
+            (2.0, 5.1, -128),
+            (-3.0, -1.0, 127),
+        ] {
+            let p = Params::covering(range(lo, hi), QType::I8);
+            assert_eq!(p.zero_point, zero, "{lo} {hi}");
+            let real = |q: i32| p.scale * f64::from(q - p.zero_point);
+            assert!(
+                (real(-128) - lo.min(0.0)).abs() <= p.scale
+                    && (real(127) - hi.max(0.0)).abs() <= p.scale
+            );
+        }
+        let p = Params::covering(range(-1.0, 4.0), QType::I16);
+        assert_eq!((p.zero_point, p.scale as f32), (0, 4.0 / 32767.0));
+    }
+
+    #[test]
+    fn extreme_ranges_have_usable_scales() {
+        assert_eq!(Params::covering(range(0.0, 0.0), QType::I8).scale, 1.0);
+        assert!(Params::covering(range(0.0, 1e-300), QType::I16).scale > 0.0);
+        assert!(Params::covering(range(-1e300, 1e300), QType::I8).scale.is_finite());
+    }
+
+    #[test]
+    fn clips_become_bounds() {
+        let p = Params::covering(range(-1.0, 4.1), QType::I8);
+        let bounds = |lo, hi| p.bounds(Clip { lo, hi });
+        assert_eq!(bounds(0.0, f64::INFINITY), Bounds { lo: p.zero_point, hi: 127 });
+        assert_eq!(p.bounds(Clip::NONE), Bounds { lo: -128, hi: 127 });
+        assert_eq!(bounds(0.0, 2.0).hi, p.zero_point + 100);
+    }
+}

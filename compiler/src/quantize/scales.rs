@@ -1,0 +1,414 @@
+//! Which values share a scale, and the scale of each.
+//!
+//! Operators that only move or select elements pass stored integers on, so their operands and results share one scale.
+//! The operands of a concatenation get the scale of its result where that at most halves their resolution; the others
+//! are rescaled in front of it.
+
+use std::collections::BTreeSet;
+
+use ir::graph::{Graph, Op, ValueId};
+use ir::qgraph::QType;
+
+use super::fusion::Fusion;
+use super::params::{Params, SOFTMAX, width};
+use super::{Arithmetic, QuantizeError};
+use crate::calibrate::{Calibration, Range};
+
+/// Padding beyond this magnitude stands for minus infinity and has no place in a range.
+pub(super) const LARGEST_PADDING: f32 = 1e30;
+
+/// How far an operand's scale may grow to match the other operands of a concatenation.
+const LARGEST_WIDENING: f64 = 2.0;
+
+/// The finest step of a result relative to the step of its unrounded value: finer ones cannot carry information, and
+/// their multipliers might not exist on the machine.
+const FINEST_LOG2: u8 = 8;
+
+/// A value whose range must be known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The value.
+    pub value: ValueId,
+    /// Its name.
+    pub name: String,
+    /// Whether its largest elements may be clipped.
+    pub clipping: Clipping,
+}
+
+/// Whether a range may be narrower than what was observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Clipping {
+    /// If that lowers the error.
+    Allowed,
+    /// No: the value decides the network's answer (an output, or the logits of a softmax).
+    Forbidden,
+}
+
+/// Disjoint sets of values that share a scale.
+struct Sets {
+    parent: Vec<usize>,
+}
+
+impl Sets {
+    fn find(&self, value: ValueId) -> usize {
+        let mut at = value.0 as usize;
+        while self.parent[at] != at {
+            at = self.parent[at];
+        }
+        at
+    }
+
+    /// Joins two sets; the first one's root stays root.
+    fn join(&mut self, a: usize, b: usize) {
+        self.parent[b] = a;
+    }
+
+    /// Sets of the values that share stored integers.
+    fn of(graph: &Graph, fusion: &Fusion) -> Sets {
+        let mut sets = Sets { parent: (0..graph.values.len()).collect() };
+        for (node, result, _) in fusion.nodes(graph) {
+            let moves = match node.op {
+                Op::MaxPool { .. } | Op::Reshape | Op::Transpose { .. } => true,
+                Op::Pad { value, .. } => value == 0.0,
+                _ => false,
+            };
+            if moves {
+                let (x, y) = (sets.find(node.inputs[0]), sets.find(result));
+                sets.join(x, y);
+            }
+        }
+        sets
+    }
+}
+
+/// The values whose ranges [`quantize`](super::quantize) needs, in graph order: inputs, then results of arithmetic.
+/// `graph` must have been through the passes.
+#[must_use]
+pub fn wanted(graph: &Graph) -> Vec<Wanted> {
+    let fusion = Fusion::of(graph);
+    let mut sets = Sets::of(graph, &fusion);
+    for (node, result, _) in fusion.nodes(graph) {
+        if matches!(node.op, Op::Concat { .. }) {
+            for &x in &node.inputs {
+                let (y, x) = (sets.find(result), sets.find(x));
+                sets.join(y, x);
+            }
+        }
+    }
+    let softmax = graph.nodes.iter().filter(|node| matches!(node.op, Op::Softmax { .. }));
+    let decisive: BTreeSet<usize> = softmax
+        .map(|node| &node.inputs[0])
+        .chain(&graph.outputs)
+        .map(|&id| sets.find(id))
+        .collect();
+    let arithmetic =
+        fusion.nodes(graph).filter(|(node, ..)| has_own_range(&node.op)).map(|(_, y, _)| y);
+    (graph.inputs.iter().copied().chain(arithmetic))
+        .map(|value| {
+            let name = graph.values[value.0 as usize].name.clone();
+            let decisive = decisive.contains(&sets.find(value));
+            let clipping = if decisive { Clipping::Forbidden } else { Clipping::Allowed };
+            Wanted { value, name, clipping }
+        })
+        .collect()
+}
+
+/// Whether the result has a scale of its own that calibration decides.
+fn has_own_range(op: &Op) -> bool {
+    match op {
+        Op::Conv { .. }
+        | Op::Dense
+        | Op::Add
+        | Op::Sub
+        | Op::Mul
+        | Op::Clip { .. }
+        | Op::AveragePool { .. } => true,
+        Op::BatchNorm { .. }
+        | Op::MaxPool { .. }
+        | Op::ReduceMean { .. }
+        | Op::Concat { .. }
+        | Op::Reshape
+        | Op::Transpose { .. }
+        | Op::Pad { .. }
+        | Op::Softmax { .. } => false,
+    }
+}
+
+/// What is known of a set.
+#[derive(Clone, Copy, Debug)]
+enum Scale {
+    /// Decided by the operator.
+    Fixed(Params),
+    /// Must cover `range`; the narrowest member would be content with a width of `narrowest`.
+    Covers { range: Range, narrowest: f64 },
+}
+
+impl Scale {
+    fn range(&self) -> Range {
+        match self {
+            // The only fixed scale is softmax's.
+            Scale::Fixed(_) => Range { lo: 0.0, hi: 255.0 / 256.0 },
+            Scale::Covers { range, .. } => *range,
+        }
+    }
+}
+
+/// The scale of a stored value and where it comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Assigned {
+    /// How it is stored.
+    pub(super) params: Params,
+    /// Real values it must hold.
+    pub(super) range: Range,
+}
+
+/// Parameters of every stored value, indexed like `graph.values`; `None` for constants and values inside a fusion.
+pub(super) fn assign(
+    graph: &Graph,
+    fusion: &Fusion,
+    calibration: &Calibration,
+    dtype: QType,
+    arithmetic: &Arithmetic,
+) -> Result<Vec<Option<Assigned>>, QuantizeError> {
+    let mut sets = Sets::of(graph, fusion);
+    let mut scales: Vec<Option<Scale>> = vec![None; graph.values.len()];
+    let mut missing = Vec::new();
+    for Wanted { value, name, .. } in wanted(graph) {
+        match calibration.ranges.get(&name) {
+            Some(&range) => {
+                let width = width(range, dtype);
+                // A value that is always zero is content with any scale.
+                let narrowest = if width > 0.0 { width } else { f64::INFINITY };
+                scales[sets.find(value)] = Some(Scale::Covers { range, narrowest });
+            }
+            None => missing.push(name),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(QuantizeError::MissingRanges { names: missing });
+    }
+    for (node, result, _) in fusion.nodes(graph) {
+        match node.op {
+            Op::Softmax { .. } => scales[sets.find(result)] = Some(Scale::Fixed(SOFTMAX)),
+            Op::Concat { .. } => meet(&mut sets, &mut scales, &node.inputs, None, result, dtype),
+            Op::Pad { value, .. } if value != 0.0 => {
+                let value = f64::from(value);
+                let border = Range { lo: value, hi: value };
+                meet(&mut sets, &mut scales, &node.inputs, Some(border), result, dtype);
+            }
+            _ => {}
+        }
+    }
+    for (node, result, _) in fusion.nodes(graph) {
+        coarsen(graph, &sets, &mut scales, node, result, dtype, arithmetic);
+    }
+    let assigned = |index: usize| {
+        let id = ValueId(u32::try_from(index).expect("ids have 32 bits"));
+        let scale = scales[sets.find(id)]?;
+        Some(Assigned { params: resolved(scale, dtype), range: scale.range() })
+    };
+    Ok((0..graph.values.len()).map(assigned).collect())
+}
+
+fn resolved(scale: Scale, dtype: QType) -> Params {
+    match scale {
+        Scale::Fixed(params) => params,
+        Scale::Covers { range, .. } => Params::covering(range, dtype),
+    }
+}
+
+/// Gives the result of a concatenation (or of padding with `border`) a scale for all operands, and that scale to each
+/// operand that loses little by it.
+fn meet(
+    sets: &mut Sets,
+    scales: &mut [Option<Scale>],
+    operands: &[ValueId],
+    border: Option<Range>,
+    result: ValueId,
+    dtype: QType,
+) {
+    let roots: BTreeSet<usize> = operands.iter().map(|&id| sets.find(id)).collect();
+    let known = roots.iter().filter_map(|&root| scales[root]);
+    let fixed = known.clone().all(|scale| matches!(scale, Scale::Fixed(_))) && border.is_none();
+    let y = sets.find(result);
+    if fixed {
+        scales[y] = known.last();
+        roots.into_iter().for_each(|root| sets.join(y, root));
+        return;
+    }
+    let range = known.map(|scale| scale.range()).chain(border).reduce(Range::union);
+    let range = range.expect("operands stand before their users");
+    let mut narrowest = width(range, dtype);
+    for root in roots {
+        if let Some(Scale::Covers { narrowest: own, .. }) = scales[root]
+            && width(range, dtype) <= LARGEST_WIDENING * own
+        {
+            narrowest = narrowest.min(own);
+            sets.join(y, root);
+        }
+    }
+    scales[y] = Some(Scale::Covers { range, narrowest });
+}
+
+/// Keeps a result's scale coarse enough for the machine's multipliers.
+fn coarsen(
+    graph: &Graph,
+    sets: &Sets,
+    scales: &mut [Option<Scale>],
+    node: &ir::graph::Node,
+    result: ValueId,
+    dtype: QType,
+    arithmetic: &Arithmetic,
+) {
+    let step =
+        |id: ValueId| scales[sets.find(id)].map_or(0.0, |scale| resolved(scale, dtype).scale);
+    let x = step(node.inputs[0]);
+    let finest = |bits: u8| f64::from(1u32 << FINEST_LOG2.min(bits - 1));
+    // A machine that only shifts adds with multipliers of up to 2^15.
+    let add_bits = if arithmetic.add_multiplier_bits == 1 {
+        FINEST_LOG2 + 1
+    } else {
+        arithmetic.add_multiplier_bits
+    };
+    let least = match node.op {
+        Op::Conv { .. } | Op::Dense => {
+            let weights = graph.values[node.inputs[1].0 as usize].constant.as_ref();
+            let floats = weights.and_then(|tensor| tensor.f32_iter());
+            let largest = floats.map_or(0.0, |w| w.fold(0f32, |m, v| m.max(v.abs())));
+            x * f64::from(largest)
+                / f64::from(arithmetic.weight_limit)
+                / finest(arithmetic.multiplier_bits)
+        }
+        Op::AveragePool { .. } => x / finest(arithmetic.multiplier_bits),
+        Op::Mul => x * step(node.inputs[1]) / finest(arithmetic.multiplier_bits),
+        Op::Add | Op::Sub => x.max(step(node.inputs[1])) / finest(add_bits),
+        Op::Clip { .. } => x / finest(add_bits),
+        _ => 0.0,
+    };
+    let own = step(result);
+    let root = sets.find(result);
+    if let Some(Scale::Covers { range, .. }) = &mut scales[root]
+        && least.is_finite()
+        && own < least
+    {
+        let grown = Range { lo: range.lo * least / own, hi: range.hi * least / own };
+        // A range of nothing has no width to grow.
+        let (_, q_hi) = dtype.range();
+        let any = Range { lo: 0.0, hi: least * 2.0 * f64::from(q_hi + 1) };
+        *range = if width(grown, dtype) > 0.0 { grown } else { any };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Build;
+    use ir::graph::Window;
+
+    const EXACT: Arithmetic = Arithmetic {
+        acc_bits: 32,
+        multiplier_bits: 24,
+        add_multiplier_bits: 24,
+        weight_limit: 127,
+    };
+
+    fn calibration(ranges: &[(&str, f64, f64)]) -> Calibration {
+        let ranges = ranges.iter().map(|&(name, lo, hi)| (name.to_owned(), Range { lo, hi }));
+        Calibration { ranges: ranges.collect(), ..Calibration::default() }
+    }
+
+    fn params(graph: &Graph, ranges: &[(&str, f64, f64)]) -> Vec<Option<Params>> {
+        let assigned =
+            assign(graph, &Fusion::of(graph), &calibration(ranges), QType::I8, &EXACT).unwrap();
+        assigned.into_iter().map(|a| Some(a?.params)).collect()
+    }
+
+    #[test]
+    fn moved_elements_share_and_clipped_insides_have_none() {
+        let mut b = Build::new(1);
+        let x = b.input(&[1, 2, 4, 4]);
+        let inner = b.conv(x, 2, [1, 1], 1);
+        let relu = b.relu(inner);
+        let window = Window { kernel: [2, 2], stride: [2, 2], dilation: [1, 1], pad: [0; 4] };
+        let pool = b.pool(relu, |window| Op::MaxPool { window }, window);
+        let flat = b.op(Op::Reshape, &[pool], &[1, 8]);
+        let graph = b.finish(&[flat]);
+        let names: Vec<_> = wanted(&graph).into_iter().map(|w| (w.value, w.clipping)).collect();
+        assert_eq!(names, [(x, Clipping::Allowed), (relu, Clipping::Forbidden)]);
+        let p = params(&graph, &[("v0", -1.0, 1.0), ("v4", 0.0, 3.0)]);
+        assert_eq!(p[inner.0 as usize], None);
+        assert!(p[relu.0 as usize].is_some() && p[relu.0 as usize] == p[flat.0 as usize]);
+        let error = assign(
+            &graph,
+            &Fusion::of(&graph),
+            &calibration(&[("v0", 0.0, 1.0)]),
+            QType::I8,
+            &EXACT,
+        );
+        assert_eq!(error, Err(QuantizeError::MissingRanges { names: vec!["v4".into()] }));
+    }
+
+    #[test]
+    fn concatenated_operands_share_where_it_costs_little() {
+        let mut b = Build::new(2);
+        let ids: Vec<_> = (0..4).map(|_| b.input(&[1, 2, 3, 3])).collect();
+        let joined = b.op(Op::Concat { axis: 1 }, &ids, &[1, 8, 3, 3]);
+        let graph = b.finish(&[joined]);
+        let ranges = [("v0", 0.0, 4.0), ("v1", -1.0, 2.0), ("v2", 0.0, 1.0), ("v3", 0.0, 0.0)];
+        let p = params(&graph, &ranges);
+        assert_eq!(p[0], p[4]);
+        assert_eq!(p[1], p[4], "5/3 of its own width");
+        assert_ne!(p[2], p[4], "5 times its own width");
+        assert_eq!(p[3], p[4], "all zeros are content with any scale");
+    }
+
+    #[test]
+    fn a_chain_of_concatenations_does_not_widen_without_end() {
+        let mut b = Build::new(3);
+        let ids: Vec<_> = (0..3).map(|_| b.input(&[1, 2])).collect();
+        let first = b.op(Op::Concat { axis: 1 }, &ids[..2], &[1, 4]);
+        let second = b.op(Op::Concat { axis: 1 }, &[first, ids[2]], &[1, 6]);
+        let graph = b.finish(&[second]);
+        let p = params(&graph, &[("v0", 0.0, 1.0), ("v1", 0.0, 1.9), ("v2", 0.0, 3.6)]);
+        assert_eq!(p[0], p[3]);
+        assert_ne!(p[3], p[4], "v0 would be widened 3.6 times");
+    }
+
+    #[test]
+    fn padding_widens_the_range_to_its_value() {
+        let mut b = Build::new(4);
+        let x = b.input(&[1, 4]);
+        let op = Op::Pad { before: vec![0, 1], after: vec![0, 0], value: -1.5 };
+        let y = b.op(op, &[x], &[1, 5]);
+        let p = params(&b.finish(&[y]), &[("v0", -1.0, 1.0)]);
+        assert_eq!((p[0], p[1].unwrap().scale as f32), (p[1], 2.5 / 255.0));
+    }
+
+    #[test]
+    fn results_are_never_finer_than_the_machine_can_express() {
+        let mut b = Build::new(5);
+        let x = b.input(&[1, 2, 3, 3]);
+        let y = b.conv(x, 2, [1, 1], 1);
+        let z = b.op(Op::Add, &[y, x], &[1, 2, 3, 3]);
+        let graph = b.finish(&[z]);
+        let ranges = calibration(&[("v0", -1.0, 1.0), ("v3", 0.0, 1e-9), ("v4", 0.0, 1e-9)]);
+        for bits in [1, 2, 24] {
+            let arithmetic =
+                Arithmetic { multiplier_bits: bits, add_multiplier_bits: bits, ..EXACT };
+            let p = assign(&graph, &Fusion::of(&graph), &ranges, QType::I8, &arithmetic).unwrap();
+            let steps: Vec<_> =
+                [x, y, z].iter().map(|id| p[id.0 as usize].unwrap().params.scale).collect();
+            let w = graph.values[1]
+                .constant
+                .as_ref()
+                .unwrap()
+                .f32_iter()
+                .unwrap()
+                .fold(0f32, |m, v| m.max(v.abs()));
+            let ratio = steps[0] * f64::from(w) / 127.0 / steps[1];
+            assert!(ratio < 1.001 * f64::from(1u32 << (bits - 1).min(8)), "{ratio}");
+            let most = if bits == 1 { 256.0 } else { f64::from(1u32 << (bits - 1).min(8)) };
+            assert!(steps[0] / steps[2] < 1.001 * most);
+        }
+    }
+}
