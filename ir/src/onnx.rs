@@ -20,6 +20,8 @@ pub mod proto;
 mod save;
 mod shapes;
 mod tensor;
+#[cfg(test)]
+mod tests;
 mod unsupported;
 
 pub use error::{ImportError, LoadError, NodeError, NotOnnx, TensorProtoError, Unsupported};

@@ -3,7 +3,8 @@
 /// Longest word compared; the distance takes time in proportion to the product of the lengths.
 const MAX_CHARS: usize = 48;
 
-/// The candidate with the smallest edit distance to `word`, if that is at most a third of the word's length.
+/// The candidate with the smallest edit distance to `word`, if that is at most a third of the word's length,
+/// rounded up to allow two exchanged letters in a short word.
 pub(super) fn closest<'a>(
     word: &str,
     candidates: impl Iterator<Item = &'a str>,
@@ -14,7 +15,7 @@ pub(super) fn closest<'a>(
     }
     let near = candidates.map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate));
     let (distance, candidate) = near.min_by_key(|(distance, _)| *distance)?;
-    (distance <= word.len() / 3).then_some(candidate)
+    (distance <= word.len().div_ceil(3)).then_some(candidate)
 }
 
 /// Levenshtein distance: insertions, deletions and replacements of one character.
@@ -44,7 +45,7 @@ mod tests {
         let find = |word| closest(word, known.into_iter());
         assert_eq!(find("conv"), Some("Conv"));
         assert_eq!(find("Convtranspos"), Some("ConvTranspose"));
-        assert_eq!(find("Rleu"), None);
+        assert_eq!(find("Rleu"), Some("Relu"));
         assert_eq!(find("Relux"), Some("Relu"));
         assert_eq!(find("Banana"), None);
         assert_eq!(find(&"x".repeat(1 << 20)), None);

@@ -171,8 +171,8 @@ pub enum ImportError {
     /// Nodes that cannot be taken: all of them.
     #[error("{}", unsupported_block(.0))]
     Unsupported(Vec<Unsupported>),
-    /// The imported graph breaks a rule; this is a bug of the importer.
-    #[error("the imported graph is not well formed: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    /// Each node is legal, but a number in the file breaks a rule of the graph: an empty tensor, a bound that is NaN.
+    #[error("the graph is not well formed: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Verify(Vec<Problem>),
 }
 
