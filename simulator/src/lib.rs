@@ -1,1 +1,12 @@
 //! What a program does, and when: functional core and timing to report and trace.
+
+pub mod area;
+pub mod bounds;
+pub mod energy;
+pub mod occupancy;
+pub mod report;
+pub mod trace;
+pub mod work;
+
+#[cfg(test)]
+mod sample;

@@ -1,0 +1,273 @@
+//! From a program and its timing to a report.
+
+use isa::program::{NodeInfo, Unit};
+use isa::{Engine, Hardware, Program};
+use timing::{Bucket, EngineCycles, LayerTime, Timing, TrafficClass};
+
+use super::error::ReportError;
+use super::schema::{
+    Accuracy, Area, BoundCycles, Buckets, Check, Cycles, Energy, Engines, Layer, Memory, Moved,
+    ProgramFacts, ReadWrite, Report, SCHEMA_VERSION, ScratchpadStreams, Span, Time, Traffic,
+    TrafficClasses, Utilization, Waits,
+};
+use crate::area;
+use crate::bounds::{self, LowerBounds};
+use crate::energy;
+use crate::occupancy::{Occupancy, check_instructions};
+use crate::work::{ProgramWork, ScratchpadBytes, Work};
+
+/// What only the reader of the program file knows about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProgramFile {
+    /// SHA-256 of the file, hex.
+    pub hash: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// Version of its format.
+    pub schema: u32,
+}
+
+impl Report {
+    /// Makes the report of a program that took `timing` on `hardware`, which may differ from the program's own in timing-only
+    /// parameters. Accuracy and check are `null` until the caller fills them in.
+    ///
+    /// # Errors
+    /// When `timing` is of another program, or does not account for every cycle exactly once.
+    pub fn new(
+        program: &Program,
+        hardware: &Hardware,
+        file: &ProgramFile,
+        timing: &Timing,
+    ) -> Result<Report, ReportError> {
+        check_balance(program, timing)?;
+        let work = ProgramWork::count(program)?;
+        let bounds = LowerBounds::of(program, hardware)?;
+        let occupancy = Occupancy::of(program, timing)?;
+        let dram = dram_traffic(timing);
+        let energy = energy::Energy::of(&work.total, sum(timing), hardware);
+        let area = area::Area::of(hardware);
+        let layers = program.nodes.iter().zip(&timing.layers).zip(&work.nodes);
+        Ok(Report {
+            schema_version: SCHEMA_VERSION,
+            program: ProgramFacts {
+                model: program.meta.model.clone(),
+                hash: file.hash.clone(),
+                weight_bits: program.meta.weight_bits.into(),
+                act_bits: program.meta.act_bits.into(),
+                schema: file.schema,
+            },
+            cycles: Cycles {
+                total: timing.total_cycles,
+                engines: engines(&timing.engines),
+                lower_bound: BoundCycles {
+                    compute: bounds.compute_cycles,
+                    dram: bounds.dram_cycles,
+                    total: bounds.total_cycles(),
+                    compute_mapped: work.total.array_cycles,
+                },
+            },
+            time: Time {
+                us: timing.total_cycles as f64 / f64::from(hardware.clock_mhz.max(1)),
+                clock_mhz: hardware.clock_mhz,
+            },
+            utilization: Utilization {
+                mac: mac_utilization(&program.nodes, hardware, timing.total_cycles),
+            },
+            traffic: Traffic {
+                dram,
+                scratchpad: scratchpad_traffic(&work.total.scratchpad),
+                lower_bound_bytes: bounds.footprint.total_bytes(),
+            },
+            energy: Energy {
+                total_pj: picojoules(energy.total_fj()),
+                array_pj: picojoules(energy.array_fj),
+                vector_pj: picojoules(energy.vector_fj),
+                accumulator_pj: picojoules(energy.accumulator_fj),
+                scratchpad_pj: picojoules(energy.scratchpad_fj),
+                dram_pj: picojoules(energy.dram_fj),
+                source: energy::SOURCE.to_owned(),
+            },
+            memory: Memory {
+                scratchpad_peak_bytes: u64::from(occupancy.peak_rows)
+                    * u64::from(hardware.row_bytes()),
+                weights_bytes: bounds.footprint.weights_bytes,
+                program_bytes: file.bytes,
+            },
+            area: Area {
+                lut4: area.lut4,
+                dsp: area.dsp,
+                ff: area.ff,
+                ram_bits: area.ram_bits,
+                source: area::SOURCE.to_owned(),
+            },
+            accuracy: Accuracy::default(),
+            check: Check::default(),
+            layers: layers.map(|((node, time), work)| layer(node, time, work, hardware)).collect(),
+            hardware: hardware.clone(),
+        })
+    }
+
+    /// The report as indented JSON, keys in the order of declaration.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report has only string keys")
+    }
+}
+
+/// Checks that every cycle of every engine is in one bucket and belongs to one layer.
+fn check_balance(program: &Program, timing: &Timing) -> Result<(), ReportError> {
+    check_instructions(program, timing)?;
+    let total = timing.total_cycles;
+    for engine in Engine::ALL {
+        let sum = timing.engines[engine.index()].total();
+        if sum != total {
+            return Err(ReportError::Unbalanced { engine, sum, total });
+        }
+    }
+    let (found, expected) = (timing.layers.len(), program.nodes.len());
+    if found != expected {
+        return Err(ReportError::Nodes { found, expected });
+    }
+    let sum = timing.layers.iter().map(|layer| layer.cycles).sum();
+    if sum != total && expected > 0 {
+        return Err(ReportError::Layers { sum, total });
+    }
+    Ok(())
+}
+
+fn engines(cycles: &[EngineCycles; 4]) -> Engines<Buckets> {
+    let of = |engine: Engine| buckets(&cycles[engine.index()]);
+    Engines {
+        load: of(Engine::Load),
+        mxu: of(Engine::Mxu),
+        vpu: of(Engine::Vpu),
+        store: of(Engine::Store),
+    }
+}
+
+fn buckets(cycles: &EngineCycles) -> Buckets {
+    Buckets {
+        busy: cycles[Bucket::Busy],
+        wait: Waits {
+            weights: cycles[Bucket::WaitWeights],
+            activations: cycles[Bucket::WaitActivations],
+            accumulator: cycles[Bucket::WaitAccumulator],
+            params: cycles[Bucket::WaitParams],
+            dram_bandwidth: cycles[Bucket::WaitDramBandwidth],
+            dram_latency: cycles[Bucket::WaitDramLatency],
+            token: cycles[Bucket::WaitToken],
+            bank: cycles[Bucket::WaitBank],
+            config: cycles[Bucket::WaitConfig],
+            queue: cycles[Bucket::WaitQueue],
+            fill: cycles[Bucket::WaitFill],
+            drain: cycles[Bucket::WaitDrain],
+        },
+        idle: cycles[Bucket::Idle],
+        done: cycles[Bucket::Done],
+    }
+}
+
+fn moved(traffic: timing::Traffic) -> Moved {
+    let timing::Traffic { read_bytes, write_bytes, useful_bytes } = traffic;
+    Moved { read_bytes, write_bytes, useful_bytes }
+}
+
+/// Traffic of all classes together.
+fn sum(timing: &Timing) -> timing::Traffic {
+    timing.traffic.values().fold(timing::Traffic::default(), |sum, class| timing::Traffic {
+        read_bytes: sum.read_bytes + class.read_bytes,
+        write_bytes: sum.write_bytes + class.write_bytes,
+        useful_bytes: sum.useful_bytes + class.useful_bytes,
+    })
+}
+
+fn dram_traffic(timing: &Timing) -> TrafficClasses<Moved> {
+    let of = |class| moved(timing.traffic.get(&class).copied().unwrap_or_default());
+    TrafficClasses {
+        total: moved(sum(timing)),
+        weights: of(TrafficClass::Weights),
+        inputs: of(TrafficClass::Inputs),
+        outputs: of(TrafficClass::Outputs),
+        spills: of(TrafficClass::Spills),
+        params: of(TrafficClass::Params),
+        instructions: of(TrafficClass::Instructions),
+        other: of(TrafficClass::Other),
+    }
+}
+
+fn scratchpad_traffic(bytes: &ScratchpadBytes) -> ScratchpadStreams<ReadWrite> {
+    let read = |read_bytes| ReadWrite { read_bytes, write_bytes: 0 };
+    let write = |write_bytes| ReadWrite { read_bytes: 0, write_bytes };
+    ScratchpadStreams {
+        total: ReadWrite { read_bytes: bytes.read_bytes(), write_bytes: bytes.write_bytes() },
+        load: write(bytes.load),
+        mxu_activations: read(bytes.mxu_activations),
+        mxu_weights: read(bytes.mxu_weights),
+        vpu_a: read(bytes.vpu_a),
+        vpu_b: read(bytes.vpu_b),
+        vpu_weights: read(bytes.vpu_weights),
+        vpu_result: write(bytes.vpu_result),
+        store: read(bytes.store),
+    }
+}
+
+fn picojoules(femtojoules: u128) -> f64 {
+    femtojoules as f64 / 1000.0
+}
+
+/// `part / whole`, 0 if there is no whole.
+fn share(part: u128, whole: u128) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+fn mac_utilization(nodes: &[NodeInfo], hardware: &Hardware, cycles: u64) -> f64 {
+    let needed = nodes.iter().map(bounds::pe_quarter_cycles).sum();
+    share(needed, bounds::array_quarters_per_cycle(hardware) * u128::from(cycles))
+}
+
+fn layer(node: &NodeInfo, time: &LayerTime, work: &Work, hardware: &Hardware) -> Layer {
+    Layer {
+        node: node.name.clone(),
+        op: node.op.clone(),
+        cycles: time.cycles,
+        span: time.span.map(|span| Span { first: span.first_issue, last: span.finish }),
+        engines: engines(&time.engines),
+        macs: node.macs,
+        utilization: layer_utilization(node, time, hardware),
+        dram: moved(work.dram),
+        tile: node.tile.clone(),
+        bound: layer_bound(time, work, hardware).to_owned(),
+    }
+}
+
+/// Share of the peak of the multiplying unit, in the cycles that this unit gave to the node.
+fn layer_utilization(node: &NodeInfo, time: &LayerTime, hardware: &Hardware) -> Option<f64> {
+    let (needed, rate, engine) = match node.unit {
+        Unit::Array => {
+            let rate = bounds::array_quarters_per_cycle(hardware);
+            (bounds::pe_quarter_cycles(node), rate, Engine::Mxu)
+        }
+        Unit::Vector => (node.macs.into(), bounds::lane_macs_per_cycle(hardware), Engine::Vpu),
+        Unit::None => return None,
+    };
+    let cycles = time.engines[engine.index()].total();
+    (needed > 0 && cycles > 0).then(|| share(needed, rate * u128::from(cycles)))
+}
+
+/// What limits a node: the resource used in most cycles, if that is at least half of them.
+fn layer_bound(time: &LayerTime, work: &Work, hardware: &Hardware) -> &'static str {
+    if time.span.is_none() {
+        return "none";
+    }
+    let busy = |engine: Engine| time.engines[engine.index()][Bucket::Busy];
+    let moved = work.dram.read_bytes.saturating_add(work.dram.write_bytes);
+    let uses = [
+        ("compute", busy(Engine::Mxu)),
+        ("vector", busy(Engine::Vpu)),
+        ("dram", moved.div_ceil(hardware.dram_bytes_per_cycle.max(1).into())),
+    ];
+    // The first of equals: an array that is as busy as the bus is what one would enlarge.
+    let (name, most) =
+        uses.into_iter().rev().max_by_key(|&(_, cycles)| cycles).unwrap_or(("overhead", 0));
+    if most > 0 && most.saturating_mul(2) >= time.cycles { name } else { "overhead" }
+}
