@@ -170,6 +170,8 @@ impl<R: Rng> Generator<'_, R> {
     fn requant(&mut self, k: usize, weight_max: f64, from: QType, to: QType) -> Requant {
         let spread = (k as f64).sqrt() * weight_max * f64::from(range(from).1) / 3.0;
         let scale = f64::from(range(to).1) / 2.0 / spread.max(1.0) * self.rng.random_range(0.5..2.0);
+        // A multiplier of m bits and no shift is below 2^m.
+        let scale = scale.min(f64::from(1u32 << (self.hw.multiplier_bits - 1)));
         Requant::from_scale(scale, self.hw.multiplier_bits as u8).expect("scales of random networks are moderate")
     }
 
@@ -216,8 +218,9 @@ impl<R: Rng> Generator<'_, R> {
     fn add_nodes(&mut self, a: ValueId, b: ValueId) -> ValueId {
         let (shape, _, _) = self.of(a);
         let out_type = self.dtype();
-        let scale = |t: QType| if t == QType::I8 { 1.0 } else { 1.0 / 256.0 };
-        let s = [self.of(a).1, self.of(b).1].map(|t| scale(t) / scale(out_type));
+        let scale = |t: QType| if t == QType::I8 { 1.0f64 } else { 1.0 / 256.0 };
+        let limit = f64::from(1u32 << (self.hw.add_multiplier_bits - 1));
+        let s = [self.of(a).1, self.of(b).1].map(|t| (scale(t) / scale(out_type)).min(limit));
         let m = AddMultipliers::from_scales(s[0] * self.rng.random_range(0.3..1.0), s[1] * self.rng.random_range(0.3..1.0), self.hw.add_multiplier_bits as u8)
             .expect("scales of random networks are moderate");
         let sign = if self.rng.random_bool(0.2) { -1 } else { 1 };
@@ -279,6 +282,7 @@ impl<R: Rng> Generator<'_, R> {
         let out_type = self.dtype();
         let unit = |t: QType| f64::from(range(t).1);
         let scale = unit(out_type) / unit(in_type) * self.rng.random_range(0.3..1.5);
+        let scale = scale.min(f64::from(1u32 << (self.hw.add_multiplier_bits - 1)));
         let m = AddMultipliers::from_scale(scale, self.hw.add_multiplier_bits as u8).expect("scales of random networks are moderate");
         let output = self.value(shape, out_type);
         let zero = self.of(output).2;
@@ -316,7 +320,7 @@ impl<R: Rng> Generator<'_, R> {
         let taps = window.kernel[0] * window.kernel[1];
         let out_type = self.dtype();
         let unit = |t: QType| f64::from(range(t).1);
-        let scale = unit(out_type) / unit(in_type);
+        let scale = (unit(out_type) / unit(in_type)).min(f64::from(1u32 << (self.hw.multiplier_bits - 1)));
         let full = window.pad == [0; 4] || taps > self.hw.param_entries as usize;
         if full {
             window.pad = [0; 4];

@@ -2,4 +2,5 @@
 
 pub mod generate;
 pub mod machines;
+pub mod oracle;
 
