@@ -1,7 +1,9 @@
 //! What the machine is: numerics, hardware parameters, instructions, program file.
 
 pub mod access;
+pub mod asm;
 mod declare;
+pub mod disasm;
 pub mod error;
 pub mod hardware;
 pub mod inst;
@@ -10,6 +12,7 @@ pub mod layout;
 pub mod numerics;
 pub mod operand;
 pub mod program;
+pub mod spelling;
 pub mod verify;
 
 pub use hardware::Hardware;

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use super::params::ParamInfo;
 use super::{Hardware, HardwareError};
+use crate::spelling::similar;
 
 /// The one parameter that is a word.
 const ROUNDING: &str = "rounding";
@@ -129,7 +130,10 @@ impl Hardware {
 
 fn find(name: &str) -> Result<&'static ParamInfo, HardwareError> {
     Hardware::PARAMS.iter().find(|info| info.name == name).ok_or_else(|| {
-        HardwareError::UnknownParameter { name: name.to_owned(), similar: similar(name) }
+        HardwareError::UnknownParameter {
+            name: name.to_owned(),
+            similar: similar(name, Hardware::names()),
+        }
     })
 }
 
@@ -142,34 +146,4 @@ impl ParamInfo {
 
 fn wrong_type(name: &str, expected: &'static str, found: &Value) -> HardwareError {
     HardwareError::WrongType { name: name.to_owned(), expected, found: found.type_str() }
-}
-
-/// Up to three parameters whose name is a few edits away from `name` or contains it, nearest first.
-fn similar(name: &str) -> Vec<&'static str> {
-    // No parameter is longer than this, and the distance costs time in proportion to the length.
-    const LONGEST: usize = 40;
-    if name.is_empty() || name.len() > LONGEST {
-        return Vec::new();
-    }
-    let mut found: Vec<(usize, &'static str)> = Hardware::names()
-        .map(|known| (if known.contains(name) { 0 } else { edit_distance(name, known) }, known))
-        .filter(|&(distance, _)| distance <= 1 + name.len() / 4)
-        .collect();
-    found.sort_by_key(|&(distance, _)| distance);
-    found.into_iter().take(3).map(|(_, known)| known).collect()
-}
-
-/// Levenshtein distance in bytes.
-fn edit_distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
