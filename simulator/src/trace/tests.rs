@@ -185,6 +185,48 @@ fn instructions_under_way_together_get_lanes() {
     }
 }
 
+/// Slow, fast and narrow memories; few and many requests; a machine where everything meets in one bank.
+fn machines() -> Vec<isa::Hardware> {
+    let edge = isa::Hardware::default();
+    let mut machines = vec![edge.clone()];
+    for (bandwidth, latency, outstanding) in [(1, 0, 1), (3, 7, 2), (64, 100, 32), (4096, 1000, 5)]
+    {
+        machines.push(isa::Hardware {
+            dram_bytes_per_cycle: bandwidth,
+            dram_latency_cycles: latency,
+            dram_outstanding: outstanding,
+            ..edge.clone()
+        });
+    }
+    machines.push(isa::Hardware { scratchpad_banks: 1, fetch_words: 8, ..edge });
+    machines
+}
+
+#[test]
+fn both_cores_give_the_same_trace_on_every_machine() {
+    for hardware in machines() {
+        let mut program = sample::program();
+        program.hardware = hardware;
+        let lines = |mode| {
+            let mut writer = TraceWriter::new(Vec::new(), &program, 1000, EVERY_WAIT);
+            let timing = timing::run_on(&program, &program.hardware, mode, &mut writer).unwrap();
+            let text = String::from_utf8(writer.finish(&timing).unwrap()).unwrap();
+            let events = events(&text);
+            let tracks = tracks(&events);
+            for engine in 0..4 {
+                let slices = &tracks[&(1, engine)];
+                let length: u64 = slices.iter().map(|(begin, end, _)| end - begin).sum();
+                assert_eq!(length, timing.total_cycles);
+            }
+            // The cores may tell what happens on different engines in a different order.
+            let mut lines: Vec<String> = events.iter().map(Value::to_string).collect();
+            lines.sort_unstable();
+            lines
+        };
+        assert_eq!(lines(Mode::Event), lines(Mode::Stepped), "{:?}", program.hardware);
+    }
+}
+
 #[test]
 fn equal_runs_give_equal_bytes() {
     let program = sample::program();
