@@ -3,6 +3,9 @@
 pub mod area;
 pub mod bounds;
 pub mod energy;
+pub mod exec;
+pub mod machine;
+mod memory;
 pub mod occupancy;
 pub mod report;
 pub mod trace;

@@ -1,0 +1,65 @@
+//! Reference for addition and multiplication.
+
+use isa::access::Pages;
+use isa::instructions::{VpuAdd, VpuMul, VpuQuant, VpuScale};
+use isa::numerics::{self, MulParams, Requant};
+
+use crate::memory::Memory;
+
+use super::Trap;
+use super::drain::add_params;
+use super::region::Region;
+
+/// The multiplication that the registers describe, saturating by set 1.
+pub(super) fn mul_params(scale: &VpuScale, quant: &VpuQuant) -> MulParams {
+    let requant = Requant {
+        multiplier: scale.ma.unsigned_abs(),
+        shift: u8::try_from(scale.shift).unwrap_or(u8::MAX),
+    };
+    MulParams { requant, za: scale.za, zb: scale.zb, zy: quant.zero1, lo: quant.lo1, hi: quant.hi1 }
+}
+
+pub(super) fn add(op: &VpuAdd, pages: &Pages, memory: &mut Memory) -> Result<(), Trap> {
+    let params = add_params(pages.vpu_scale(op.page)?, pages.vpu_quant(op.page)?);
+    let a = Region::operand(op.a, pages.vpu_in(op.page)?);
+    let b = if params.mb == 0 { None } else { Some(Region::side(op.b, pages.vpu_side(op.page)?)) };
+    let result = Region::result(op.dst, pages.vpu_out(op.page)?);
+    let mode = memory.hardware.rounding;
+    for block in 0..op.blocks {
+        for y in 0..op.th {
+            for x in 0..op.tw {
+                for lane in 0..memory.lanes() {
+                    let left = memory.element(&a, a.row(block, y, x), lane);
+                    let right = match &b {
+                        Some(b) => memory.element(b, b.row(block, y, x), b.lane(lane)),
+                        None => params.zb,
+                    };
+                    let value = numerics::add(left, right, &params, mode);
+                    memory.set_element(&result, result.row(block, y, x), lane, value);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn mul(op: &VpuMul, pages: &Pages, memory: &mut Memory) -> Result<(), Trap> {
+    let params = mul_params(pages.vpu_scale(op.page)?, pages.vpu_quant(op.page)?);
+    let a = Region::operand(op.a, pages.vpu_in(op.page)?);
+    let b = Region::side(op.b, pages.vpu_side(op.page)?);
+    let result = Region::result(op.dst, pages.vpu_out(op.page)?);
+    let mode = memory.hardware.rounding;
+    for block in 0..op.blocks {
+        for y in 0..op.th {
+            for x in 0..op.tw {
+                for lane in 0..memory.lanes() {
+                    let left = memory.element(&a, a.row(block, y, x), lane);
+                    let right = memory.element(&b, b.row(block, y, x), b.lane(lane));
+                    let value = numerics::mul(left, right, &params, mode);
+                    memory.set_element(&result, result.row(block, y, x), lane, value);
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! In which order the words of the four engines are executed, one at a time.
+//!
+//! A program whose engines do not race gives the same bytes in every order that the semaphores allow, so any of them will do for
+//! computing values, and it does not depend on them: it is found once and used for every image. The orders other than the
+//! usual one exist to test just that claim. No order knows anything of cycles.
+
+use isa::Program;
+use isa::inst::{Engine, EngineSet, Inst, Op};
+
+use super::{Location, SimError};
+
+/// Largest count of a semaphore.
+const MAX_COUNT: u8 = 255;
+
+/// Words between two changes of preference of an adversarial order, at most.
+const LONGEST_STREAK: u64 = 64;
+
+/// An order in which the semaphores let the words of a program execute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    steps: Vec<(Engine, u32)>,
+}
+
+impl Order {
+    /// The usual order: the engines take turns, one word each if it is ready.
+    ///
+    /// # Errors
+    /// [`SimError::Deadlock`] if no engine can go on before all have halted.
+    pub fn round_robin(program: &Program) -> Result<Order, SimError> {
+        let mut progress = Progress::new(program);
+        loop {
+            let mut any = false;
+            for engine in Engine::ALL {
+                any |= progress.step(engine);
+            }
+            if !any {
+                return progress.finish();
+            }
+        }
+    }
+
+    /// A hostile order: in streaks of random length one engine runs ahead as far as the semaphores let it, then another. The same
+    /// seed gives the same order.
+    ///
+    /// # Errors
+    /// As [`Order::round_robin`].
+    pub fn adversarial(program: &Program, seed: u64) -> Result<Order, SimError> {
+        let mut random = SplitMix(seed);
+        let mut progress = Progress::new(program);
+        let mut engines = Engine::ALL;
+        loop {
+            for at in (1..engines.len()).rev() {
+                engines.swap(at, random.below(at as u64 + 1) as usize);
+            }
+            let streak = 1 + random.below(LONGEST_STREAK);
+            for done in 0..streak {
+                // Strict preference: a later engine moves only when no earlier one can.
+                if !engines.iter().any(|&engine| progress.step(engine)) {
+                    if done == 0 {
+                        return progress.finish();
+                    }
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The words: engine and index.
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = (Engine, usize)> {
+        self.steps.iter().map(|&(engine, index)| (engine, index as usize))
+    }
+}
+
+/// The semaphores and how far each engine is.
+struct Progress<'p> {
+    program: &'p Program,
+    next: [usize; 4],
+    /// Counts by producer and consumer.
+    counts: [[u8; 4]; 4],
+    steps: Vec<(Engine, u32)>,
+}
+
+impl<'p> Progress<'p> {
+    fn new(program: &'p Program) -> Self {
+        Progress { program, next: [0; 4], counts: [[0; 4]; 4], steps: Vec::new() }
+    }
+
+    /// The next word of an engine; `None` after its `halt`.
+    fn word(&self, engine: Engine) -> Option<&'p Inst> {
+        let (words, next) = (&self.program.section(engine).words, self.next[engine.index()]);
+        let halted = next > 0 && matches!(words.get(next - 1), Some(Inst { op: Op::Halt(_), .. }));
+        words.get(next).filter(|_| !halted)
+    }
+
+    /// Producers that a word still waits for, and consumers that could not take its signal.
+    fn obstacles(&self, engine: Engine, inst: &Inst) -> [EngineSet; 2] {
+        let count =
+            |producer: Engine, consumer: Engine| self.counts[producer.index()][consumer.index()];
+        [
+            inst.wait.iter().filter(|&producer| count(producer, engine) == 0).collect(),
+            inst.signal.iter().filter(|&consumer| count(engine, consumer) == MAX_COUNT).collect(),
+        ]
+    }
+
+    /// Executes the next word of an engine, if it is ready.
+    fn step(&mut self, engine: Engine) -> bool {
+        let Some(inst) = self.word(engine) else { return false };
+        if self.obstacles(engine, inst).iter().any(|set| !set.is_empty()) {
+            return false;
+        }
+        for producer in inst.wait.iter() {
+            self.counts[producer.index()][engine.index()] -= 1;
+        }
+        for consumer in inst.signal.iter() {
+            self.counts[engine.index()][consumer.index()] += 1;
+        }
+        let next = &mut self.next[engine.index()];
+        self.steps.push((
+            engine,
+            u32::try_from(*next).expect("code has 36-bit addresses of 16-byte words"),
+        ));
+        *next += 1;
+        true
+    }
+
+    fn finish(self) -> Result<Order, SimError> {
+        let stuck = Engine::ALL.into_iter().find_map(|engine| Some((engine, self.word(engine)?)));
+        let Some((engine, inst)) = stuck else { return Ok(Order { steps: self.steps }) };
+        let [unmet, full] = self.obstacles(engine, inst);
+        let at = Box::new(Location::new(self.program, engine, self.next[engine.index()]));
+        Err(SimError::Deadlock { at, unmet, full })
+    }
+}
+
+/// The SplitMix64 generator (Steele, Lea, Flood 2014): enough for shuffling four engines.
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}

@@ -1,0 +1,119 @@
+//! DRAM: what the program brings along is shared and read-only, what runs write is paged in where it is touched.
+//!
+//! A program may claim gigabytes and use a few megabytes, and many machines run the same program at once; so neither its size nor
+//! the constants cost memory per machine. Bytes that nothing wrote read as a conspicuous pattern.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use isa::Program;
+use isa::inst::{Engine, encode};
+
+use super::POISON;
+
+/// Bytes that are allocated at once.
+const PAGE_BYTES: usize = 1 << 16;
+
+/// The constants and the code of a program as they lie in DRAM.
+#[derive(Debug)]
+pub(crate) struct Image {
+    regions: Vec<(u64, Vec<u8>)>,
+    dram_bytes: u64,
+}
+
+impl Image {
+    /// The image of a checked program.
+    pub(crate) fn new(program: &Program) -> Image {
+        let mut regions = vec![(program.constants_base, program.constants.clone())];
+        for engine in Engine::ALL {
+            let section = program.section(engine);
+            let words = section
+                .words
+                .iter()
+                .map(|inst| encode(inst).expect("a checked word has an encoding"));
+            regions.push((section.base, words.flat_map(u128::to_le_bytes).collect()));
+        }
+        Image { regions, dram_bytes: program.dram_bytes }
+    }
+
+    /// Whether any of the bytes belong to the image.
+    pub(crate) fn meets(&self, bytes: &Range<u64>) -> bool {
+        let meets = |(base, region): &(u64, Vec<u8>)| {
+            bytes.start < base + region.len() as u64 && *base < bytes.end
+        };
+        self.regions.iter().any(meets)
+    }
+
+    /// `len` bytes from `at`, if one region holds them all.
+    fn get(&self, at: u64, len: usize) -> Option<&[u8]> {
+        self.regions.iter().find_map(|(base, region)| {
+            let first = usize::try_from(at.checked_sub(*base)?).ok()?;
+            region.get(first..first.checked_add(len)?)
+        })
+    }
+}
+
+/// The DRAM of one machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Dram {
+    image: Arc<Image>,
+    pages: Vec<Option<Box<[u8]>>>,
+}
+
+impl Dram {
+    pub(crate) fn new(image: Arc<Image>) -> Dram {
+        let count = image.dram_bytes.div_ceil(PAGE_BYTES as u64);
+        let count = usize::try_from(count).expect("a checked program uses at most 16 GiB");
+        Dram { image, pages: vec![None; count] }
+    }
+
+    /// Forgets everything that was written.
+    pub(crate) fn poison(&mut self) {
+        self.pages.iter_mut().flatten().for_each(|page| page.fill(POISON));
+    }
+
+    /// `len` bytes from `at`, copied together only where they do not lie together.
+    pub(crate) fn read(&self, at: u64, len: usize) -> Cow<'_, [u8]> {
+        if let Some(bytes) = self.image.get(at, len) {
+            return Cow::Borrowed(bytes);
+        }
+        let (page, offset) = place(at);
+        if let Some(bytes) =
+            self.pages[page].as_ref().and_then(|page| page.get(offset..offset + len))
+        {
+            return Cow::Borrowed(bytes);
+        }
+        let byte = |at| {
+            let (page, offset) = place(at);
+            let written = self.pages[page].as_ref().map_or(POISON, |page| page[offset]);
+            self.image.get(at, 1).map_or(written, |bytes| bytes[0])
+        };
+        (at..at + len as u64).map(byte).collect()
+    }
+
+    /// Writes bytes that do not belong to the image.
+    pub(crate) fn write(&mut self, mut at: u64, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (page, offset) = place(at);
+            let page = self.pages[page].get_or_insert_with(|| vec![POISON; PAGE_BYTES].into());
+            let (now, later) = bytes.split_at(bytes.len().min(PAGE_BYTES - offset));
+            page[offset..offset + now.len()].copy_from_slice(now);
+            at += now.len() as u64;
+            bytes = later;
+        }
+    }
+
+    /// Every byte, for comparison in tests.
+    #[cfg(test)]
+    pub(crate) fn contents(&self) -> Vec<u8> {
+        self.read(0, usize::try_from(self.image.dram_bytes).expect("test programs are small"))
+            .into_owned()
+    }
+}
+
+/// Page and offset of a byte.
+fn place(at: u64) -> (usize, usize) {
+    let at = usize::try_from(at).expect("a checked program uses at most 16 GiB");
+    (at / PAGE_BYTES, at % PAGE_BYTES)
+}
