@@ -35,8 +35,8 @@ pub(super) struct Builder {
     names: BTreeMap<String, SlotId>,
     /// Constant matrices known to be the transpose of another one, both ways.
     transposed: BTreeMap<SlotId, SlotId>,
-    used_value_names: BTreeSet<String>,
-    used_node_names: BTreeSet<String>,
+    used_value_names: UsedNames,
+    used_node_names: UsedNames,
 }
 
 impl From<OverLimit> for NodeError {
@@ -61,8 +61,8 @@ impl Builder {
             slots: Vec::new(),
             names: BTreeMap::new(),
             transposed: BTreeMap::new(),
-            used_value_names: value_names,
-            used_node_names: node_names,
+            used_value_names: UsedNames::new(value_names),
+            used_node_names: UsedNames::new(node_names),
         }
     }
 
@@ -213,12 +213,12 @@ impl Builder {
 
     /// `base`, or `base` with the first number that makes it differ from every value name.
     pub(super) fn fresh_value_name(&mut self, base: &str) -> String {
-        fresh(&mut self.used_value_names, base)
+        self.used_value_names.fresh(base)
     }
 
     /// As [`Builder::fresh_value_name`], for nodes.
     pub(super) fn fresh_node_name(&mut self, base: &str) -> String {
-        fresh(&mut self.used_node_names, base)
+        self.used_node_names.fresh(base)
     }
 
     /// A copy of a constant under the limit: mapped floats are shared, everything else is counted.
@@ -230,13 +230,26 @@ impl Builder {
     }
 }
 
-fn fresh(used: &mut BTreeSet<String>, base: &str) -> String {
-    let mut name = base.to_owned();
-    let mut number = 1u32;
-    while used.contains(&name) {
-        number += 1;
-        name = format!("{base}_{number}");
+/// Names in use, each with the number to try next when it is wanted again: many equal names must not take many tries
+/// each.
+struct UsedNames(BTreeMap<String, u32>);
+
+impl UsedNames {
+    fn new(names: BTreeSet<String>) -> UsedNames {
+        UsedNames(names.into_iter().map(|name| (name, 2)).collect())
     }
-    used.insert(name.clone());
-    name
+
+    fn fresh(&mut self, base: &str) -> String {
+        let mut name = base.to_owned();
+        if let Some(&first) = self.0.get(base) {
+            let mut number = first;
+            while self.0.contains_key(&name) {
+                name = format!("{base}_{number}");
+                number += 1;
+            }
+            self.0.insert(base.to_owned(), number);
+        }
+        self.0.insert(name.clone(), 2);
+        name
+    }
 }

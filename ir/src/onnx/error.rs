@@ -1,5 +1,6 @@
 //! Why a file is refused.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -192,12 +193,11 @@ pub struct Unsupported {
 /// One paragraph per operator and reason, each with all its nodes.
 fn unsupported_block(items: &[Unsupported]) -> String {
     let mut groups: Vec<(&Unsupported, Vec<&str>)> = Vec::new();
+    let mut indices = BTreeMap::new();
     for item in items {
-        let same = |other: &Unsupported| {
-            (&other.op, &other.reason, &other.suggestion)
-                == (&item.op, &item.reason, &item.suggestion)
-        };
-        match groups.iter_mut().find(|(first, _)| same(first)) {
+        let index =
+            *indices.entry((&item.op, &item.reason, &item.suggestion)).or_insert(groups.len());
+        match groups.get_mut(index) {
             Some((_, nodes)) => nodes.push(&item.node),
             None => groups.push((item, vec![&item.node])),
         }

@@ -15,20 +15,12 @@ pub(super) const GEMM: OpSpec = OpSpec {
     constraints: &[
         constant_operand::<1>("the weights `B` are constant"),
         Constraint {
-            text: "the bias `C` is one value, or one per output; or it is computed and `beta` is 1",
+            text: "`beta` is 0 or 1 where the bias `C` is computed, or is not one value or one per output",
             suggestion: "replace Gemm by MatMul and Add",
             violation: |node| {
                 let beta = node.attributes().float("beta")?.unwrap_or(1.0);
-                if node.computed(2).is_some() {
-                    return Ok((beta != 1.0).then(|| format!("a computed bias and beta {beta}")));
-                }
-                let (Some(bias), Some(outputs)) = (node.known_shape(2), outputs(node)?) else {
-                    return Ok(None);
-                };
-                let fits = bias.iter().all(|&extent| extent == 1)
-                    || bias == [outputs]
-                    || bias == [1, outputs];
-                Ok((!fits).then(|| format!("shape {bias:?}")))
+                let separate = node.computed(2).is_some() || !bias_is_per_output(node)?;
+                Ok((separate && beta != 0.0 && beta != 1.0).then(|| format!("beta {beta}")))
             },
         },
     ],
@@ -36,10 +28,14 @@ pub(super) const GEMM: OpSpec = OpSpec {
     import: Some(import),
 };
 
-/// Columns of the result, if the shape of `B` is known.
-fn outputs(node: &NodeCtx<'_>) -> Result<Option<usize>, NodeError> {
+/// Whether the bias has one element, or one per output, as far as shapes are known.
+fn bias_is_per_output(node: &NodeCtx<'_>) -> Result<bool, NodeError> {
     let axis = usize::from(!node.attributes().flag("transB", false)?);
-    Ok(node.known_shape(1).and_then(|shape| shape.get(axis).copied()))
+    let outputs = node.known_shape(1).and_then(|shape| shape.get(axis).copied());
+    let (Some(bias), Some(outputs)) = (node.known_shape(2), outputs) else {
+        return Ok(true);
+    };
+    Ok(bias.iter().all(|&extent| extent == 1) || bias == [outputs] || bias == [1, outputs])
 }
 
 fn import(node: &mut NodeCtx<'_>) -> Imported {
@@ -62,7 +58,7 @@ fn import(node: &mut NodeCtx<'_>) -> Imported {
     if !node.has_input(2) || beta == 0.0 {
         return node.emit(Op::Dense, vec![input, weights]);
     }
-    if node.constant(2).is_some() {
+    if node.constant(2).is_some() && bias_is_per_output(node)? {
         let bias = bias(node, outputs, beta)?;
         return node.emit(Op::Dense, vec![input, weights, bias]);
     }

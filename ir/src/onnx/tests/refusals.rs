@@ -68,12 +68,13 @@ fn operand_constraints() {
     let batched =
         Tiny::new(13).input("x", "2,1,2").floats("w", &[2, 2, 1]).node("MatMul x w -> y", &[]);
     assert_has(&batched.refusal(), "the constant is a matrix");
-    let gemm = Tiny::new(13)
-        .input("x", "2,2")
-        .floats("w", &[2, 3])
-        .floats("c", &[2, 1])
-        .node("Gemm x w c -> y", &[]);
-    assert_has(&gemm.refusal(), "the bias `C` is one value, or one per output");
+    let gemm = Tiny::new(13).input("x", "2,2").floats("w", &[2, 3]).floats("c", &[2, 1]);
+    let gemm = |beta| gemm.clone().node("Gemm x w c -> y", &[float("beta", beta)]);
+    assert_has(
+        &gemm(0.5).refusal(),
+        "`beta` is 0 or 1 where the bias `C` is computed, or is not one value",
+    );
+    assert_has(&gemm(1.0).nodes(), "%y: f32[2, 3] = add \"gemm\"(%y/product, %c)");
     let reshape = Tiny::new(13).input("x", "2,2").input("s", "1").node("Reshape x s -> y", &[]);
     assert_has(&reshape.refusal(), "the new shape is constant");
     let indices = Tiny::new(13)
