@@ -40,12 +40,17 @@ impl Bus {
 
     /// Start of phase 3: one cycle's bytes, as far as there is use for them (T22).
     pub(super) fn add_credit(&mut self) {
-        self.credit = (self.credit + self.bytes_per_cycle).min(self.burst_bytes + self.bytes_per_cycle - 1);
+        self.credit =
+            (self.credit + self.bytes_per_cycle).min(self.burst_bytes + self.bytes_per_cycle - 1);
     }
 
     /// The requester to be granted a burst at `t`, of those that `wants` one: the first in round-robin order after the last one
     /// granted for whose direction the bus is ready (T22, T23).
-    pub(super) fn choose(&self, t: u64, mut wants: impl FnMut(Requester) -> bool) -> Option<Requester> {
+    pub(super) fn choose(
+        &self,
+        t: u64,
+        mut wants: impl FnMut(Requester) -> bool,
+    ) -> Option<Requester> {
         if self.credit < self.burst_bytes {
             return None;
         }
@@ -105,7 +110,12 @@ impl<O: Observer> Machine<'_, O> {
                     (burst, TrafficClass::Instructions, arrive)
                 }
             };
-            self.recorder.grant(Grant { cycle: t, requester, class, useful_bytes: burst.useful_bytes });
+            self.recorder.grant(Grant {
+                cycle: t,
+                requester,
+                class,
+                useful_bytes: burst.useful_bytes,
+            });
             self.progress(done);
         }
     }

@@ -129,7 +129,8 @@ impl<'a> EngineState<'a> {
 
     /// Whether `step` has to wait because it writes a register page in use (T4c).
     pub(super) fn page_is_in_use(&self, step: &Step) -> bool {
-        step.writes_page && step.page.is_some_and(|page| self.running_on_page[usize::from(page)] > 0)
+        step.writes_page
+            && step.page.is_some_and(|page| self.running_on_page[usize::from(page)] > 0)
     }
 
     /// Phase 2: the next instruction issues, with its own end if that is known. It takes its ports.

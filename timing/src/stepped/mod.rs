@@ -32,7 +32,11 @@ use store::StoreUnit;
 ///
 /// # Errors
 /// A program that is malformed or runs into a deadlock.
-pub(crate) fn run(program: &Program, hardware: &Hardware, observer: &mut impl Observer) -> Result<Timing, TimingError> {
+pub(crate) fn run(
+    program: &Program,
+    hardware: &Hardware,
+    observer: &mut impl Observer,
+) -> Result<Timing, TimingError> {
     let decoded = Decoded::new(program, hardware)?;
     let mut machine = Machine::new(&decoded, Recorder::new(&decoded, observer));
     while !machine.has_halted() {

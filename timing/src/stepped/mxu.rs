@@ -23,7 +23,8 @@ struct Conv {
 impl Conv {
     /// Whether one of its folds streams at `t` (T12).
     fn streams_at(&self, t: u64) -> bool {
-        (self.first..self.end).contains(&t) && (t - self.first) % self.cost.period_cycles < self.cost.stream_cycles
+        (self.first..self.end).contains(&t)
+            && (t - self.first) % self.cost.period_cycles < self.cost.stream_cycles
     }
 }
 

@@ -106,7 +106,8 @@ impl StoreUnit {
     /// Phase 3: the next burst is granted at `t`. Returns it, and its acknowledgement, which is the own end of the instruction
     /// if it is the last one (T30).
     pub(super) fn grant(&mut self, t: u64) -> (Burst, u64) {
-        let Next { burst, issue, rest, .. } = self.next.take().expect("only an eligible engine is granted a burst");
+        let Next { burst, issue, rest, .. } =
+            self.next.take().expect("only an eligible engine is granted a burst");
         if self.grants.len() == self.limit {
             self.grants.pop_front();
         }
