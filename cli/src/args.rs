@@ -32,6 +32,18 @@ pub(crate) enum Color {
     Never,
 }
 
+impl Color {
+    /// Whether stderr gets color.
+    pub(crate) fn on_stderr(self) -> bool {
+        use std::io::IsTerminal;
+        match self {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        }
+    }
+}
+
 /// How much is said, and how.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct TalkArgs {

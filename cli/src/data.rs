@@ -102,6 +102,60 @@ impl Samples {
     }
 }
 
+impl Samples {
+    /// One input's stored integers (`[h, w, c]` or any shape of as many elements), one sample.
+    pub(crate) fn read_raw(path: &Path, inputs: &[(&str, &[usize])]) -> Result<Samples, CliError> {
+        let [(name, shape)] = inputs else { return Err(CliError::in_file(path, "--raw serves networks with one input")) };
+        let mut arrays = read_arrays(path)?;
+        let array = arrays.remove(0);
+        let wanted: usize = shape.iter().product();
+        let integers = match array.elements {
+            Elements::I64(v) => v,
+            Elements::U8(v) => v.into_iter().map(i64::from).collect(),
+            Elements::F32(v) if v.iter().all(|x| x.fract() == 0.0 && x.abs() < 1e6) => v.into_iter().map(|x| x as i64).collect(),
+            Elements::F32(_) => return Err(CliError::in_file(path, "--raw takes stored integers, found fractions")),
+        };
+        if integers.len() != wanted {
+            return Err(CliError::in_file(path, format!("holds {} values, input `{name}` takes {wanted}", integers.len())));
+        }
+        let shape = [&[1], *shape].concat();
+        Ok(Samples { arrays: vec![Array { name: (*name).into(), shape, elements: Elements::I64(integers) }], labels: None, count: 1 })
+    }
+
+    /// Stored integers of a sample, if the samples hold stored integers.
+    pub(crate) fn raw(&self, index: usize) -> Option<Vec<Vec<i32>>> {
+        let one = |a: &Array| match &a.elements {
+            Elements::I64(v) => {
+                let n = v.len() / self.count;
+                Some(v[index * n..(index + 1) * n].iter().map(|&x| x as i32).collect())
+            }
+            Elements::U8(_) | Elements::F32(_) => None,
+        };
+        self.arrays.iter().map(one).collect()
+    }
+
+    /// A hash of each sample's elements, to notice samples that serve two purposes.
+    pub(crate) fn hashes(&self) -> Vec<u64> {
+        use sha2::{Digest, Sha256};
+        let one = |index: usize| {
+            let mut hash = Sha256::new();
+            for array in &self.arrays {
+                let n = array.elements.len() / self.count;
+                let range = index * n..(index + 1) * n;
+                match &array.elements {
+                    Elements::U8(v) => hash.update(&v[range]),
+                    Elements::F32(v) => v[range].iter().for_each(|x| hash.update(x.to_le_bytes())),
+                    Elements::I64(v) => v[range].iter().for_each(|x| hash.update(x.to_le_bytes())),
+                }
+            }
+            let mut first = [0; 8];
+            first.copy_from_slice(&hash.finalize()[..8]);
+            u64::from_le_bytes(first)
+        };
+        (0..self.count).map(one).collect()
+    }
+}
+
 /// Samples on the first axis, then the network input's extents with or without its batch of 1.
 fn check_shape(array: &Array, input: &str, shape: &[usize]) -> Result<(), String> {
     let per_sample = array.shape.get(1..).unwrap_or(&[]);
@@ -150,7 +204,10 @@ fn read_arrays(path: &Path) -> Result<Vec<Array>, CliError> {
 fn parse_npz(bytes: &[u8]) -> Result<Vec<Array>, String> {
     let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("damaged .npz: {e}"))?;
     let mut out = Vec::new();
-    let mut names: Vec<String> = archive.file_names().map(String::from).collect();
+    let mut names = Vec::with_capacity(archive.len().min(bytes.len()));
+    for name in archive.file_names() {
+        names.push(name.map_err(|e| format!("damaged .npz: {e}"))?.into_owned());
+    }
     names.sort();
     for file_name in names {
         let mut member = archive.by_name(&file_name).map_err(|e| format!("damaged .npz: `{file_name}`: {e}"))?;

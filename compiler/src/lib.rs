@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod calibrate;
+pub mod compile;
 mod evaluate;
 pub mod options;
 pub mod passes;

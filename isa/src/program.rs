@@ -186,6 +186,9 @@ pub struct Meta {
     pub model: String,
     /// sha256 of the ONNX file, hex.
     pub model_sha256: String,
+    /// Extents given to symbolic dimensions when it was compiled.
+    #[serde(default)]
+    pub shapes: std::collections::BTreeMap<String, usize>,
     /// Version of the compiler that wrote it.
     pub compiler: String,
     /// Bits of most weights.

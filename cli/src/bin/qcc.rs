@@ -1,3 +1,7 @@
 //! The `qcc` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    qcc::qcc_main()
+}

@@ -1,3 +1,7 @@
 //! The `qsim` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    qcc::qsim_main()
+}

@@ -1,0 +1,32 @@
+//! `qcc`: from ONNX to a program.
+
+pub(crate) mod args;
+pub(crate) mod compile;
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// Runs the command.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let talk = cli.talk.talk();
+    let result = match &cli.command {
+        None => compile::compile_command(&cli.compile, talk),
+        Some(Command::Ops) => crate::output::print(&ir::onnx::supported_ops_manual()),
+        Some(Command::Passes) => crate::output::print(&passes()),
+    };
+    crate::finish(result, cli.talk.color)
+}
+
+/// The passes in order, with what each does.
+fn passes() -> String {
+    let mut out = String::new();
+    for pass in compiler::passes::GRAPH {
+        let _ = writeln!(out, "{:<18} {}", pass.name, pass.about);
+    }
+    out
+}

@@ -1,0 +1,162 @@
+//! `qcc MODEL.onnx -o PROG.bin`.
+
+use std::path::Path;
+
+use compiler::calibrate::Calibration;
+use compiler::compile::{Network, program};
+use compiler::options::{Granularity, Observer, Options};
+use ir::graph::Graph;
+use ir::onnx::{LoadOptions, Model, load};
+use ir::qgraph::{QGraph, QValue};
+use isa::Hardware;
+use isa::program::{Meta, Preprocess, Program};
+
+use super::args::{CompileArgs, Emit, QuantizeArgs};
+use crate::args::{parse_shape, with_suffix};
+use crate::data::Samples;
+use crate::error::{CliError, describe, read_file};
+use crate::float_model::sha256_hex;
+use crate::host::real_inputs;
+use crate::output::{AtomicFile, Talk, print, write_file};
+use crate::preprocess;
+
+/// Compiles a network as the arguments say.
+pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliError> {
+    let path = args.model.as_deref().ok_or_else(|| CliError::Usage("name a network".into()))?;
+    let hw = args.machine.machine(Hardware::default())?;
+    let shapes = parse_shape(&args.shape)?;
+    let how = args.quantize.preprocess.as_deref().map(preprocess::parse).transpose()?;
+    let labels = args.names.as_deref().map(read_names).transpose()?.unwrap_or_default();
+    let options = options(&args.quantize, how.as_ref())?;
+    let onnx = read_file(path)?;
+    let model = import(path, &shapes)?;
+    for warning in &model.warnings {
+        talk.warn(warning);
+    }
+    // Opened before the work, so that a bad path fails at once; it appears under its name only when complete.
+    let target = args.output.clone().unwrap_or_else(|| with_suffix(path, "bin"));
+    let mut file = AtomicFile::create(&target)?;
+
+    let network = Network::new(model.graph).map_err(|e| CliError::in_file(path, e))?;
+    for applied in network.applied.iter().filter(|a| a.changes > 0) {
+        talk.detail(format_args!("pass {}: {} changes", applied.pass, applied.changes));
+    }
+    let (calibration, sample_hashes) = calibrate(&network, args, &options, how.as_ref(), talk)?;
+    talk.note(format_args!("calibration: {}", calibration.method));
+    if let Some(out) = &args.quantize.calib_out {
+        write_file(out, calibration.to_json().as_bytes())?;
+    }
+    let qgraph = network.quantize(&calibration, &options, &hw).map_err(|e| CliError::in_file(path, e))?;
+    let meta = Meta {
+        model: network.graph.name.clone(),
+        model_sha256: sha256_hex(&onnx),
+        shapes,
+        compiler: concat!("qcc ", env!("CARGO_PKG_VERSION")).into(),
+        weight_bits: options.weight_bits,
+        act_bits: options.act_bits,
+        calibration: calibration.method.clone(),
+        sample_hashes,
+        labels,
+        preprocess: how,
+    };
+    let mut made = program(&qgraph, &hw, meta).map_err(|e| CliError::in_file(path, e))?;
+    made.float_model = args.embed_float.then_some(onnx);
+    let bytes = made.to_bytes().map_err(CliError::refused)?;
+    std::io::Write::write_all(&mut file, &bytes).map_err(|e| CliError::in_file(&target, describe(&target, &e)))?;
+    file.commit()?;
+    let words: usize = made.code.iter().map(|s| s.words.len()).sum();
+    talk.note(format_args!(
+        "wrote {}: {} nodes, {words} instructions, {} bytes of constants, {} bytes in all",
+        target.display(),
+        made.nodes.len(),
+        made.constants.len(),
+        bytes.len()
+    ));
+    emit(args, &network.graph, &qgraph, &made)
+}
+
+fn import(path: &Path, shapes: &std::collections::BTreeMap<String, usize>) -> Result<Model, CliError> {
+    load(path, &LoadOptions { shapes: shapes.clone(), ..LoadOptions::default() }).map_err(CliError::refused)
+}
+
+fn read_names(path: &Path) -> Result<Vec<String>, CliError> {
+    let text = String::from_utf8(read_file(path)?).map_err(|_| CliError::in_file(path, "is not text"))?;
+    Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect())
+}
+
+fn options(args: &QuantizeArgs, how: Option<&Preprocess>) -> Result<Options, CliError> {
+    let observer = Observer::from_name(&args.observer).ok_or_else(|| CliError::Usage(format!("--observer {}: unknown", args.observer)))?;
+    Ok(Options {
+        weight_bits: args.weight_bits,
+        act_bits: if args.act_bits == "16" { 16 } else { 8 },
+        granularity: if args.per_tensor { Granularity::PerTensor } else { Granularity::PerChannel },
+        observer,
+        seed: args.seed,
+        input_range: args.input_range.or_else(|| how.map(pixel_range)),
+    })
+}
+
+/// Real values that pixels 0..255 can take after preprocessing.
+fn pixel_range(how: &Preprocess) -> (f32, f32) {
+    let ends = |pixel: f32| {
+        let n = how.mean.len().max(how.std.len());
+        (0..n).map(move |c| (pixel - how.mean[c % how.mean.len()]) / how.std[c % how.std.len()])
+    };
+    ends(0.0).chain(ends(255.0)).fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
+}
+
+/// Ranges from a file, from samples, or from neither; with the hashes of the samples used.
+fn calibrate(network: &Network, args: &CompileArgs, options: &Options, how: Option<&Preprocess>, talk: Talk) -> Result<(Calibration, Vec<u64>), CliError> {
+    let q = &args.quantize;
+    if let Some(path) = &q.calib_in {
+        let text = String::from_utf8(read_file(path)?).map_err(|_| CliError::in_file(path, "is not text"))?;
+        return Ok((Calibration::from_json(&text).map_err(|e| CliError::in_file(path, e))?, Vec::new()));
+    }
+    let Some(path) = &q.data else {
+        if !q.no_data {
+            talk.note("no --data: calibrating without data");
+        }
+        let calibration = network.calibrate_without_data(options).map_err(CliError::refused)?;
+        return Ok((calibration, Vec::new()));
+    };
+    let inputs = inputs(&network.graph);
+    let shapes: Vec<(&str, &[usize])> = inputs.iter().map(|v| (v.name.as_str(), v.view.onnx_shape.as_slice())).collect();
+    let samples = Samples::read(path, &shapes)?;
+    let each = (0..samples.count).map(|i| real_inputs(&samples, i, &inputs, how).map_err(|e| e.to_string()));
+    let calibration = network.calibrate(each, options).map_err(|e| CliError::in_file(path, e))?;
+    Ok((calibration, samples.hashes()))
+}
+
+/// The graph's inputs as far as reading samples needs them: name and ONNX shape.
+fn inputs(graph: &Graph) -> Vec<QValue> {
+    let describe = |v: &ir::graph::ValueId| {
+        let value = &graph.values[v.0 as usize];
+        QValue {
+            name: value.name.clone(),
+            shape: ir::qgraph::Hwc { h: 1, w: 1, c: value.shape.iter().product() },
+            dtype: ir::qgraph::QType::I8,
+            scale: 1.0,
+            zero_point: 0,
+            view: ir::qgraph::View { onnx_shape: value.shape.clone(), perm: (0..value.shape.len()).collect() },
+        }
+    };
+    graph.inputs.iter().map(describe).collect()
+}
+
+/// Writes the intermediate forms asked for.
+fn emit(args: &CompileArgs, graph: &Graph, qgraph: &QGraph, made: &Program) -> Result<(), CliError> {
+    for (kind, file) in &args.emit {
+        let text = match kind {
+            Emit::Asm => isa::disasm::disassemble(made),
+            Emit::Graph => graph.to_string(),
+            Emit::Qgraph => qgraph.to_string(),
+            Emit::Dot => qgraph.to_dot(),
+            Emit::Tiles => made.nodes.iter().map(|n| format!("{}\t{}\t{}\n", n.name, n.op, n.tile)).collect(),
+        };
+        match file {
+            Some(path) => write_file(path, text.as_bytes())?,
+            None => print(&text)?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! `qsim`: run, check, verify, assemble and disassemble programs.
+
+pub(crate) mod args;
+mod check;
+mod demo;
+pub(crate) mod run;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+
+/// Runs the command.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let talk = cli.talk.talk();
+    let result = match &cli.command {
+        None => run::run(&cli.run, talk),
+        Some(Command::Verify { program }) => text::verify(program),
+        Some(Command::Asm { source, output }) => text::assemble(source, output.as_deref(), talk),
+        Some(Command::Disasm { program, output }) => text::disassemble(program, output.as_deref()),
+        Some(Command::Demo { output }) => demo::demo(output, talk),
+    };
+    crate::finish(result, cli.talk.color)
+}
