@@ -1,6 +1,6 @@
 //! Addition of two int8 tensors of different scales, round half to even.
 
-use crate::InstructionSet;
+use crate::{InstructionSet, plain};
 
 /// Constants of `clamp(round_half_even(((a - a_zero) * a_multiplier + (b - b_zero) * b_multiplier) / 2^shift) + zero,
 /// lo, hi)`.
@@ -40,30 +40,14 @@ fn add_with(set: InstructionSet, a: &[i8], b: &[i8], c: &AddConstants, out: &mut
     let bytes = [c.a_zero, c.b_zero, c.zero, c.lo, c.hi];
     assert!(bytes.iter().all(|&v| i8::try_from(v).is_ok()), "a zero point or bound is no int8");
     assert!(c.lo <= c.hi && c.shift <= 62, "bounds must increase and the shift be at most 62");
-    match set {
-        InstructionSet::Plain => add(a, b, c, out),
+    let done = match set {
+        InstructionSet::Plain => 0,
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx2 | InstructionSet::Avx512Vnni => crate::x86::qs8_add(set, a, b, c, out),
         #[cfg(not(target_arch = "x86_64"))]
-        _ => add(a, b, c, out),
-    }
-}
-
-/// The loop itself; compiled once for each instruction set, whose vectors the compiler fills. A sum is below 2^40, so
-/// that nothing overflows.
-#[inline(always)]
-pub(crate) fn add(a: &[i8], b: &[i8], c: &AddConstants, out: &mut [i8]) {
-    let unit = 1_i64 << c.shift;
-    // Round half to even adds half a unit, less one where the quotient is even; a shift of 0 rounds nothing.
-    let (half_less_one, odd_mask) = if c.shift == 0 { (0, 0) } else { (unit / 2 - 1, 1) };
-    let (zero, lo, hi) = (i64::from(c.zero), i64::from(c.lo), i64::from(c.hi));
-    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
-        let a = i64::from(i32::from(a) - c.a_zero) * i64::from(c.a_multiplier);
-        let b = i64::from(i32::from(b) - c.b_zero) * i64::from(c.b_multiplier);
-        let sum = a + b;
-        let rounded = (sum + half_less_one + ((sum >> c.shift) & odd_mask)) >> c.shift;
-        *out = (rounded + zero).max(lo).min(hi) as i8;
-    }
+        _ => 0,
+    };
+    plain::qs8_add(&a[done..], &b[done..], c, &mut out[done..]);
 }
 
 #[cfg(test)]
@@ -109,13 +93,32 @@ mod tests {
         assert_eq!(out, [9, 127, -120]);
     }
 
+    #[test]
+    fn ties_in_every_vector() {
+        // (a + b) * 2^12 / 2^13: half of every sum, over all pairs of int8.
+        let all = || i8::MIN..=i8::MAX;
+        let (a, b): (Vec<i8>, Vec<i8>) = all().flat_map(|a| all().map(move |b| (a, b))).unzip();
+        let constants = AddConstants { a_multiplier: 4096, b_multiplier: 4096, shift: 13, ..UNIT };
+        let half = |(&a, &b): (&i8, &i8)| {
+            let sum = i32::from(a) + i32::from(b);
+            let floor = sum >> 1;
+            (floor + (sum & floor & 1)) as i8
+        };
+        let expected: Vec<i8> = a.iter().zip(&b).map(half).collect();
+        for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+            let mut out = vec![0; a.len()];
+            add_with(set, &a, &b, &constants, &mut out);
+            assert!(out == expected, "{set}");
+        }
+    }
+
     proptest! {
         #[test]
         fn every_set_equals_exact_arithmetic(
             pairs in prop::collection::vec((element(), element()), 1..100),
             zeros in prop::array::uniform3(-128..=127_i32),
-            multipliers in prop::array::uniform2(any::<i32>()),
-            shift in 0..=62_u8,
+            multipliers in prop::array::uniform2(prop_oneof![any::<i32>(), -(1 << 27)..1 << 27]),
+            shift in prop_oneof![0..=62_u8, 13..=42_u8, Just(13), Just(42)],
         ) {
             let (a, b): (Vec<i8>, Vec<i8>) = pairs.into_iter().unzip();
             let [a_zero, b_zero, zero] = zeros;

@@ -3,6 +3,7 @@
 //! Sums wrap in two's complement, as the vector units' do, so that every version gives the same bits even where a
 //! caller has not proved that the sums fit.
 
+use crate::AddConstants;
 use crate::matrix::{Accumulate, Rows, Sums};
 
 /// Sum of `a[i] * b[i]`.
@@ -50,21 +51,35 @@ pub(crate) fn qs8_depthwise(x: &Rows<'_>, w: &[i8], c: &mut Sums<'_>) {
     }
 }
 
-/// `clamp(round_half_even((acc + bias) * multiplier / 2^shift) + zero_point, lo, hi)` with `acc + bias` in wrapping
-/// `i32` and everything after it in `i64`, where it fits: `2^31 * 2^31 + 2^61 < 2^63`.
+/// `clamp(round_half_even((acc * multiplier + offset - half) / 2^shift) + zero_point, lo, hi)` in `i64`, with `half` the
+/// half unit that `offset` contains. If `acc` fits 32 bits together with the bias in `offset`, so does the sum 64 bits:
+/// `2^31 * 2^31 + 2^61 < 2^63`.
 pub(crate) fn qs8_requantize_one(
     acc: i32,
-    bias: i32,
     multiplier: u32,
+    offset: i64,
     shift: u8,
     [zero_point, lo, hi]: [i32; 3],
 ) -> i8 {
-    let product = i64::from(acc.wrapping_add(bias)) * i64::from(multiplier);
-    let rounded = if shift == 0 {
-        product
-    } else {
-        let half_less_one = (1_i64 << (shift - 1)) - 1;
-        (product + half_less_one + ((product >> shift) & 1)) >> shift
-    };
+    let sum = (i64::from(acc) * i64::from(multiplier)).wrapping_add(offset);
+    // With half a unit added, the shift rounds half up; where it drops nothing it was a tie, which clears the last bit.
+    let shifted_out = sum & ((1_i64 << shift) - 1);
+    let tie = shift > 0 && shifted_out == 0;
+    let rounded = (sum >> shift) & if tie { !1 } else { !0 };
     (rounded + i64::from(zero_point)).clamp(i64::from(lo), i64::from(hi)) as i8
+}
+
+/// See [`crate::qs8_add`]. A sum is below 2^40, so that nothing overflows.
+pub(crate) fn qs8_add(a: &[i8], b: &[i8], c: &AddConstants, out: &mut [i8]) {
+    let unit = 1_i64 << c.shift;
+    // Round half to even adds half a unit, less one where the quotient is even; a shift of 0 rounds nothing.
+    let (half_less_one, odd_mask) = if c.shift == 0 { (0, 0) } else { (unit / 2 - 1, 1) };
+    let (zero, lo, hi) = (i64::from(c.zero), i64::from(c.lo), i64::from(c.hi));
+    for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
+        let a = i64::from(i32::from(a) - c.a_zero) * i64::from(c.a_multiplier);
+        let b = i64::from(i32::from(b) - c.b_zero) * i64::from(c.b_multiplier);
+        let sum = a + b;
+        let rounded = (sum + half_less_one + ((sum >> c.shift) & odd_mask)) >> c.shift;
+        *out = (rounded + zero).clamp(lo, hi) as i8;
+    }
 }

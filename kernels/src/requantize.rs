@@ -6,9 +6,11 @@ use crate::{InstructionSet, plain};
 #[derive(Clone, Debug)]
 pub struct PackedRequant {
     set: InstructionSet,
-    bias: Vec<i32>,
     multiplier: Vec<u32>,
+    /// `bias * multiplier`, plus half a unit of the result.
+    offset: Vec<i64>,
     shift: Vec<u8>,
+    results_fit_32_bits: bool,
     zero_point: i32,
     lo: i32,
     hi: i32,
@@ -36,17 +38,31 @@ impl PackedRequant {
         let byte = i32::from(i8::MIN)..=i32::from(i8::MAX);
         assert!(byte.contains(&lo) && byte.contains(&hi) && lo <= hi, "bounds are no int8 range");
         assert!(byte.contains(&zero_point), "the zero point is no int8");
-        Self { set, bias, multiplier, shift, zero_point, lo, hi }
+        let half = |shift: u8| (1_i64 << shift) / 2;
+        let factors = || multiplier.iter().zip(&shift);
+        let offset = bias
+            .iter()
+            .zip(factors())
+            .map(|(&bias, (&m, &shift))| i64::from(bias) * i64::from(m) + half(shift))
+            .collect();
+        // A sum with bias is below 2^32; halved at least, it stays below 2^31.
+        let results_fit_32_bits = factors().all(|(&m, &shift)| u64::from(m) << 1 <= 1 << shift);
+        Self { set, multiplier, offset, shift, results_fit_32_bits, zero_point, lo, hi }
     }
 
     /// Number of columns.
     pub fn columns(&self) -> usize {
-        self.bias.len()
+        self.multiplier.len()
     }
 
-    /// Bias of each column.
-    pub(crate) fn bias(&self) -> &[i32] {
-        &self.bias
+    /// What is added to each column's product: `bias * multiplier` and half a unit of the result.
+    pub(crate) fn offset(&self) -> &[i64] {
+        &self.offset
+    }
+
+    /// Whether every result fits 32 bits before the clamp, whatever the sum.
+    pub(crate) fn results_fit_32_bits(&self) -> bool {
+        self.results_fit_32_bits
     }
 
     /// Multiplier of each column.
@@ -65,8 +81,9 @@ impl PackedRequant {
     }
 }
 
-/// `out[r][j] = clamp(round_half_even((sums[r][j] + bias[j]) * multiplier[j] / 2^shift[j]) + zero_point, lo, hi)`, with
-/// `sum + bias` in wrapping `i32`. `sums` and `out` are dense rows of the constants' columns.
+/// `out[r][j] = clamp(round_half_even((sums[r][j] + bias[j]) * multiplier[j] / 2^shift[j]) + zero_point, lo, hi)`.
+///
+/// A sum and its bias must fit 32 bits together; otherwise the result is some value between the bounds. `sums` and `out` are dense rows of the constants' columns.
 ///
 /// # Panics
 /// If the two lengths differ or are no multiple of the number of columns.
@@ -94,9 +111,9 @@ fn requantize_columns(sums: &[i32], constants: &PackedRequant, out: &mut [i8], f
     let columns = constants.columns();
     for (sums, out) in sums.chunks_exact(columns).zip(out.chunks_exact_mut(columns)) {
         for j in first..columns {
-            let (bias, multiplier) = (constants.bias[j], constants.multiplier[j]);
+            let (multiplier, offset) = (constants.multiplier[j], constants.offset[j]);
             let (shift, output) = (constants.shift[j], constants.output());
-            out[j] = plain::qs8_requantize_one(sums[j], bias, multiplier, shift, output);
+            out[j] = plain::qs8_requantize_one(sums[j], multiplier, offset, shift, output);
         }
     }
 }
@@ -117,7 +134,7 @@ mod tests {
     }
 
     /// The definition once more, in exact rational arithmetic on `i128`.
-    fn oracle(acc: i32, multiplier: u32, shift: u8, [zero, lo, hi]: [i32; 3]) -> i8 {
+    fn oracle(acc: i64, multiplier: u32, shift: u8, [zero, lo, hi]: [i32; 3]) -> i8 {
         let (p, d) = (i128::from(acc) * i128::from(multiplier), 1_i128 << shift);
         let (floor, twice_rest) = (p.div_euclid(d), 2 * p.rem_euclid(d));
         let up = twice_rest > d || (twice_rest == d && floor % 2 != 0);
@@ -128,6 +145,10 @@ mod tests {
         prop_oneof![0..1_u32 << 31, Just(1), Just(0), Just((1 << 31) - 1), Just(1 << 23)]
     }
 
+    fn bias() -> impl Strategy<Value = i32> {
+        prop_oneof![-500..500, any::<i32>()]
+    }
+
     fn sum() -> impl Strategy<Value = i32> {
         prop_oneof![any::<i32>(), -1000..1000, Just(i32::MIN), Just(i32::MAX), Just(0)]
     }
@@ -135,14 +156,17 @@ mod tests {
     proptest! {
         #[test]
         fn every_set_equals_exact_arithmetic(
-            columns in prop::collection::vec((-500..500, multiplier(), 0..=62_u8), 1..40),
+            columns in prop::collection::vec((bias(), multiplier(), 0..=62_u8), 1..40),
             rows in 1..5_usize,
             zero in -128..=127_i32,
             bounds in (-128..=127_i32, -128..=127_i32),
             seed in prop::collection::vec(sum(), 160),
         ) {
             let n = columns.len();
-            let sums = &seed[..rows * n];
+            // Sums that fit 32 bits with their bias.
+            let biases = columns.iter().map(|c| c.0).cycle();
+            let fitting = |(&sum, bias): (&i32, i32)| sum.saturating_add(bias) - bias;
+            let sums: Vec<i32> = seed[..rows * n].iter().zip(biases).map(fitting).collect();
             let output = [zero, bounds.0.min(bounds.1), bounds.0.max(bounds.1)];
             let constants = || {
                 let bias = columns.iter().map(|c| c.0).collect();
@@ -152,12 +176,12 @@ mod tests {
             let expected: Vec<i8> = sums
                 .iter()
                 .zip(columns.iter().cycle())
-                .map(|(&sum, &(bias, m, s))| oracle(sum.wrapping_add(bias), m, s, output))
+                .map(|(&sum, &(bias, m, s))| oracle(i64::from(sum) + i64::from(bias), m, s, output))
                 .collect();
             for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
                 let constants = PackedRequant::for_set(set, constants(), output);
                 let mut out = vec![0; sums.len()];
-                qs8_requantize(sums, &constants, &mut out);
+                qs8_requantize(&sums, &constants, &mut out);
                 prop_assert_eq!(&out, &expected, "{}", set);
             }
         }

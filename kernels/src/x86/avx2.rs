@@ -15,9 +15,11 @@ const TILE_ROWS: usize = 6;
 /// Rows widened at a time. Their depth blocks stay in the second-level cache while all panels pass by.
 const BLOCK_ROWS: usize = 48;
 
-/// Elements of depth worked on at a time (even): a panel's block is 32 KiB, half of which is read per row tile from
-/// the first-level cache.
+/// Elements of depth worked on at a time (even): a panel's block is 32 KiB.
 const BLOCK_DEPTH: usize = 1024;
+
+/// Panels worked on at a time: their blocks stay in the second-level cache while the rows pass by.
+const BLOCK_PANELS: usize = 4;
 
 /// Sum of `a[i] * b[i]` for slices of one length.
 #[target_feature(enable = "avx2")]
@@ -55,33 +57,18 @@ pub(super) fn qs8_gemm__avx2(a: &Rows<'_>, w: &[i16], c: &mut Sums<'_>) {
         widen(a, first, block_rows, &mut wide);
         for k in (0..depth).step_by(BLOCK_DEPTH) {
             let block_depth = BLOCK_DEPTH.min(depth - k);
-            for panel in 0..panels {
-                let weights = &w[(panel * depth + k) * PANEL..][..block_depth * PANEL];
+            let add = k > 0 || c.accumulate() == Accumulate::Add;
+            for first_panel in (0..panels).step_by(BLOCK_PANELS) {
                 for (row, tile_rows) in super::even_runs(block_rows, TILE_ROWS) {
-                    let left = &wide[row * depth + k..];
-                    assert!(
-                        (tile_rows - 1) * depth + block_depth <= left.len(),
-                        "widened rows are complete"
-                    );
-                    let tile = Tile {
-                        a: left.as_ptr(),
-                        a_stride: depth,
-                        w: weights.as_ptr(),
-                        pairs: block_depth / 2,
-                        add: k > 0 || c.accumulate() == Accumulate::Add,
-                    };
-                    let out = Destination::new(c, first + row, panel * PANEL, PANEL);
-                    // SAFETY: `left` holds `tile_rows` rows of `block_depth` elements at distance `depth`, `weights`
-                    // one panel of them; the destination is inside `c` for as many rows.
-                    unsafe {
-                        match tile_rows {
-                            1 => qs8_gemm_6x16__avx2::<1>(&tile, &out),
-                            2 => qs8_gemm_6x16__avx2::<2>(&tile, &out),
-                            3 => qs8_gemm_6x16__avx2::<3>(&tile, &out),
-                            4 => qs8_gemm_6x16__avx2::<4>(&tile, &out),
-                            5 => qs8_gemm_6x16__avx2::<5>(&tile, &out),
-                            _ => qs8_gemm_6x16__avx2::<6>(&tile, &out),
-                        }
+                    for panel in first_panel..panels.min(first_panel + BLOCK_PANELS) {
+                        let tile = Tile {
+                            a: &wide[row * depth + k..],
+                            a_stride: depth,
+                            w: &w[(panel * depth + k) * PANEL..][..block_depth * PANEL],
+                            add,
+                        };
+                        let out = Destination::new(c, first + row, panel * PANEL, PANEL);
+                        run_tile(&tile, tile_rows, &out);
                     }
                 }
             }
@@ -104,15 +91,38 @@ fn widen(a: &Rows<'_>, first: usize, rows: usize, wide: &mut Vec<i16>) {
 }
 
 /// Operands of one tile.
-struct Tile {
-    a: *const i16,
-    /// Elements from one row to the next.
+struct Tile<'a> {
+    /// Rows at distance `a_stride`, the first at the start.
+    a: &'a [i16],
     a_stride: usize,
-    w: *const i16,
-    /// Pairs of elements in depth.
-    pairs: usize,
+    /// One panel's pairs; they tell the depth.
+    w: &'a [i16],
     /// Whether to add to the sums already there.
     add: bool,
+}
+
+impl Tile<'_> {
+    /// Pairs of elements in depth.
+    fn pairs(&self) -> usize {
+        self.w.len() / (2 * PANEL)
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn run_tile(tile: &Tile<'_>, rows: usize, out: &Destination) {
+    let last_end = (rows - 1) * tile.a_stride + 2 * tile.pairs();
+    assert!(last_end <= tile.a.len(), "widened rows are complete");
+    // SAFETY: the rows are complete; the destination lies inside the result for as many rows.
+    unsafe {
+        match rows {
+            1 => qs8_gemm_6x16__avx2::<1>(tile, out),
+            2 => qs8_gemm_6x16__avx2::<2>(tile, out),
+            3 => qs8_gemm_6x16__avx2::<3>(tile, out),
+            4 => qs8_gemm_6x16__avx2::<4>(tile, out),
+            5 => qs8_gemm_6x16__avx2::<5>(tile, out),
+            _ => qs8_gemm_6x16__avx2::<6>(tile, out),
+        }
+    }
 }
 
 /// Where a tile's sums go: up to one panel of columns.
@@ -136,18 +146,19 @@ impl Destination {
 /// `ROWS` (1 to 6) rows by 16 columns of sums.
 ///
 /// # Safety
-/// `tile.a` must hold `ROWS` rows of `2 * pairs` elements at distance `a_stride`, `tile.w` `pairs * 32` elements, and
-/// `out` must be valid for reads and writes of `ROWS` rows of its columns.
+/// `tile.a` must hold `ROWS` rows of the panel's depth, and `out` must be valid for reads and writes of `ROWS` rows of its
+/// columns.
 #[target_feature(enable = "avx2")]
-unsafe fn qs8_gemm_6x16__avx2<const ROWS: usize>(tile: &Tile, out: &Destination) {
+unsafe fn qs8_gemm_6x16__avx2<const ROWS: usize>(tile: &Tile<'_>, out: &Destination) {
     let mut acc = [[_mm256_setzero_si256(); 2]; ROWS];
-    for p in 0..tile.pairs {
+    let (a, w) = (tile.a.as_ptr(), tile.w.as_ptr());
+    for p in 0..tile.pairs() {
         // SAFETY: pair `p` of the panel and of each row is inside by the caller's promise.
         unsafe {
-            let w0 = _mm256_loadu_si256(tile.w.add(p * 32).cast());
-            let w1 = _mm256_loadu_si256(tile.w.add(p * 32 + 16).cast());
+            let w0 = _mm256_loadu_si256(w.add(p * 32).cast());
+            let w1 = _mm256_loadu_si256(w.add(p * 32 + 16).cast());
             for (r, acc) in acc.iter_mut().enumerate() {
-                let pair = tile.a.add(r * tile.a_stride + p * 2).cast::<i32>().read_unaligned();
+                let pair = a.add(r * tile.a_stride + p * 2).cast::<i32>().read_unaligned();
                 let x = _mm256_set1_epi32(pair);
                 acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(x, w0));
                 acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(x, w1));

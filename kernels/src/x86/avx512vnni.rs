@@ -13,11 +13,9 @@ use crate::matrix::{Accumulate, Rows, Sums};
 /// Rows of one tile: 12 x 2 vectors of sums, two of weights and one of activations of 32 registers.
 const TILE_ROWS: usize = 12;
 
-/// Bytes of activations worked on at a time, to stay in the second-level cache while all panels pass by.
+/// Bytes of weights worked on at a time: they stay in the second-level cache while all rows pass by, and the sums of a
+/// row are written one behind the other.
 const BLOCK_BYTES: usize = 256 << 10;
-
-/// Fewest and most rows worked on at a time.
-const BLOCK_ROWS: (usize, usize) = (4 * TILE_ROWS, 40 * TILE_ROWS);
 
 /// The product `a * w` with `w` packed in panels of quads for exactly the shape of `a` and `c`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
@@ -26,25 +24,21 @@ pub(super) fn qs8_gemm__avx512vnni(a: &Rows<'_>, w: &[u8], c: &mut Sums<'_>) {
     let panel_len = a.segments() * a.segment_len().next_multiple_of(4) * PANEL;
     let panels = columns.div_ceil(PANEL);
     assert!(rows == a.len() && w.len() == panels * panel_len, "weights packed for another shape");
-    let depth = (a.segments() * a.segment_len()).max(1);
-    let block_rows = (BLOCK_BYTES / depth).clamp(BLOCK_ROWS.0, BLOCK_ROWS.1);
     let add = c.accumulate() == Accumulate::Add;
-    let mut starts = [0_i32; BLOCK_ROWS.1];
-    for (first, block_rows) in super::even_runs(rows, block_rows) {
-        for (r, start) in starts[..block_rows].iter_mut().enumerate() {
-            *start = row_sum(a, first + r).wrapping_mul(-128);
-        }
-        for panel in (0..panels).step_by(2) {
-            for (row, tile_rows) in super::even_runs(block_rows, TILE_ROWS) {
+    let starts: Vec<i32> = (0..rows).map(|r| row_sum(a, r).wrapping_mul(-128)).collect();
+    let block = (BLOCK_BYTES / panel_len).max(1).next_multiple_of(2);
+    for first in (0..panels).step_by(block) {
+        for (row, tile_rows) in super::even_runs(rows, TILE_ROWS) {
+            for panel in (first..panels.min(first + block)).step_by(2) {
                 let tile = Tile {
                     a,
-                    first_row: first + row,
+                    first_row: row,
                     starts: &starts[row..row + tile_rows],
                     w: &w[panel * panel_len..],
                     panel_len,
                     add,
                 };
-                let out = Destination::new(c, first + row, panel * PANEL, 2 * PANEL);
+                let out = Destination::new(c, row, panel * PANEL, 2 * PANEL);
                 // SAFETY: the rows exist in `a` and, from the destination on, in `c`; `w` holds one panel from `panel`
                 // on, and two if there are more than 16 columns left.
                 unsafe {

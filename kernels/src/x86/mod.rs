@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "vector loads and stores take pointers")]
 #![allow(non_snake_case, reason = "two underscores set the instruction set apart in kernel names")]
 
+mod add;
 mod avx2;
 mod avx512vnni;
 mod requantize_avx2;
@@ -68,29 +69,22 @@ pub(crate) fn qs8_requantize(
     }
 }
 
-/// [`crate::qs8_add`] of checked operands: the plain loop, compiled for the set's vectors.
+/// [`crate::qs8_add`] of operands of one length, for the leading elements; returns how many it did.
 pub(crate) fn qs8_add(
     set: InstructionSet,
     a: &[i8],
     b: &[i8],
     constants: &AddConstants,
     out: &mut [i8],
-) {
-    #[target_feature(enable = "avx2")]
-    fn qs8_add__avx2(a: &[i8], b: &[i8], constants: &AddConstants, out: &mut [i8]) {
-        crate::add::add(a, b, constants, out);
-    }
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512dq")]
-    fn qs8_add__avx512(a: &[i8], b: &[i8], constants: &AddConstants, out: &mut [i8]) {
-        crate::add::add(a, b, constants, out);
-    }
+) -> usize {
     demand(set);
+    let Some(split) = add::SplitConstants::new(constants) else { return 0 };
     match set {
-        InstructionSet::Plain => crate::add::add(a, b, constants, out),
+        InstructionSet::Plain => 0,
         // SAFETY: the processor has AVX2.
-        InstructionSet::Avx2 => unsafe { qs8_add__avx2(a, b, constants, out) },
-        // SAFETY: the processor has AVX-512 F, BW, VL and DQ.
-        InstructionSet::Avx512Vnni => unsafe { qs8_add__avx512(a, b, constants, out) },
+        InstructionSet::Avx2 => unsafe { add::qs8_add_1x16__avx2(a, b, &split, out) },
+        // SAFETY: the processor has AVX-512 F, BW and VL.
+        InstructionSet::Avx512Vnni => unsafe { add::qs8_add_1x32__avx512(a, b, &split, out) },
     }
 }
 
