@@ -271,3 +271,48 @@ fn layer_bound(time: &LayerTime, work: &Work, hardware: &Hardware) -> &'static s
         uses.into_iter().rev().max_by_key(|&(_, cycles)| cycles).unwrap_or(("overhead", 0));
     if most > 0 && most.saturating_mul(2) >= time.cycles { name } else { "overhead" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    /// A node of 1000 cycles in which the array, the lanes and the bus work as long as told (at 12 bytes a cycle).
+    fn bound(mxu: u64, vpu: u64, dram_bytes: u64) -> &'static str {
+        let span = Some(timing::Span { first_issue: 0, finish: 1000 });
+        let mut time = LayerTime { cycles: 1000, span, ..LayerTime::default() };
+        time.engines[Engine::Mxu.index()][Bucket::Busy] = mxu;
+        time.engines[Engine::Vpu.index()][Bucket::Busy] = vpu;
+        let dram = timing::Traffic { read_bytes: dram_bytes, ..timing::Traffic::default() };
+        layer_bound(&time, &Work { dram, ..Work::default() }, &Hardware::default())
+    }
+
+    #[test]
+    fn a_layer_is_bound_by_what_it_uses_most() {
+        assert_eq!(bound(600, 500, 0), "compute");
+        assert_eq!(bound(600, 700, 0), "vector");
+        assert_eq!(bound(600, 700, 12 * 701), "dram");
+        assert_eq!(bound(600, 600, 12 * 600), "compute");
+        assert_eq!(bound(499, 0, 0), "overhead");
+        assert_eq!(bound(0, 0, 0), "overhead");
+        let none = LayerTime::default();
+        assert_eq!(layer_bound(&none, &Work::default(), &Hardware::default()), "none");
+    }
+
+    #[test]
+    fn utilization_is_of_the_unit_that_multiplies() {
+        let mut time = LayerTime::default();
+        time.engines[Engine::Mxu.index()][Bucket::Busy] = 75;
+        time.engines[Engine::Mxu.index()][Bucket::WaitToken] = 25;
+        time.engines[Engine::Vpu.index()][Bucket::Busy] = 10;
+        let used = |unit, macs, weight_bits| {
+            let node = NodeInfo { weight_bits, ..sample::node("n", "Conv", macs, unit) };
+            layer_utilization(&node, &time, &Hardware::default())
+        };
+        assert_eq!(used(Unit::Array, 12_800, 8), Some(0.5));
+        assert_eq!(used(Unit::Array, 12_800, 4), Some(0.25));
+        assert_eq!(used(Unit::Vector, 720, 8), Some(0.5));
+        assert_eq!(used(Unit::Vector, 0, 8), None);
+        assert_eq!(used(Unit::None, 0, 0), None);
+    }
+}
