@@ -192,3 +192,6 @@ impl Work {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

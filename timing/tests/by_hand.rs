@@ -15,8 +15,8 @@ use timing::{Bucket, Mode, Record, Span, Timing, TrafficClass, run};
 
 /// The timing, by both cores.
 fn time(program: &Program) -> Timing {
-    let timing = run(program, Mode::Event).unwrap();
-    assert_eq!(run(program, Mode::Stepped).unwrap(), timing, "the cores differ");
+    let timing = run(program, Mode::Event).expect("the program is legal and ends");
+    assert_eq!(run(program, Mode::Stepped).as_ref(), Ok(&timing), "the cores differ");
     for engine in &timing.engines {
         assert_eq!(engine.total(), timing.total_cycles);
     }
@@ -339,4 +339,37 @@ fn a_halt_waits_for_room_in_the_semaphores_it_signals() {
     let since = record(&timing, Engine::Load, 254).1;
     let waited = timing.engines[Engine::Load.index()][WaitConfig];
     assert!(waited > 400 && waited <= 1021 - since, "{waited} cycles since {since}");
+}
+
+#[test]
+fn code_may_start_inside_a_burst() {
+    // Mxu's code starts 16 bytes before the end of a burst: one word in the first (granted in 1), three in the next (in 4): the registers
+    // of page 0 in 12, `sync` in 15.
+    let mut code = Code::new(machine(), 0);
+    code.push(Engine::Mxu, kernel(0, 1, 8));
+    code.push(Engine::Mxu, sync());
+    code.push(Engine::Mxu, sync());
+    let mut program = code.finish();
+    program.code[Engine::Mxu.index()].base += 48;
+    let timing = time(&program);
+    let issues: Vec<u64> =
+        timing.instructions[Engine::Mxu.index()].iter().map(|record| record.issue).collect();
+    assert_eq!(issues, [12, 15, 16, 17]);
+    let words = timing.traffic[&TrafficClass::Instructions];
+    assert_eq!((words.read_bytes, words.useful_bytes), (5 * 64, 7 * 16));
+}
+
+#[test]
+fn fetch_stops_when_the_buffer_has_no_room_for_a_burst() {
+    // Eight words fit. Load's bursts of four go in 0 and 4; the third needs room for four, so four issues: in 11 to 14, and is granted
+    // in 14. Its words arrive in 25, while the second burst's have come in 15: the eighth word issues in 18.
+    let mut code = Code::new(machine(), 0);
+    for _ in 0..11 {
+        code.push(Engine::Load, sync());
+    }
+    let timing = time(&code.finish());
+    let issues: Vec<u64> =
+        timing.instructions[Engine::Load.index()].iter().map(|record| record.issue).collect();
+    assert_eq!(issues, [11, 12, 13, 14, 15, 16, 17, 18, 25, 26, 27, 28]);
+    assert_eq!(timing.engines[Engine::Load.index()][WaitQueue], 11 + 25 - 19);
 }

@@ -9,8 +9,8 @@ use timing::{Cause, InstRef, Mode, Stuck, TimingError, run};
 
 /// The error, the same from both cores.
 fn error(program: &Program) -> TimingError {
-    let error = run(program, Mode::Event).unwrap_err();
-    assert_eq!(run(program, Mode::Stepped).unwrap_err(), error, "the cores differ");
+    let error = run(program, Mode::Event).expect_err("the program is wrong");
+    assert_eq!(run(program, Mode::Stepped), Err(error.clone()), "the cores differ");
     error
 }
 

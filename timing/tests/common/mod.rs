@@ -1,5 +1,7 @@
 //! Programs by hand: a builder that leaves only what matters for time to the test.
 
+#![allow(dead_code, reason = "each test and benchmark uses a part of it")]
+
 use isa::instructions::{
     Halt, Load, LoadGeom, MxuConv, MxuInput, MxuKernel, Store, StoreGeom, Sync, VpuDrain, VpuFill,
     VpuOut, VpuQuant, VpuStride,
@@ -8,7 +10,7 @@ use isa::program::{Class, Meta, NodeInfo, Note, Section, Unit};
 use isa::{Engine, Hardware, Inst, Op, Program};
 
 /// An 8x8 machine with four scratchpad banks of 1024 rows, one burst a cycle and 10 cycles of latency.
-pub fn machine() -> Hardware {
+pub(crate) fn machine() -> Hardware {
     Hardware {
         array_rows: 8,
         array_cols: 8,
@@ -27,13 +29,13 @@ pub fn machine() -> Hardware {
 }
 
 /// A program under construction.
-pub struct Code {
+pub(crate) struct Code {
     program: Program,
 }
 
 impl Code {
     /// No instruction yet, `nodes` nodes.
-    pub fn new(hardware: Hardware, nodes: usize) -> Code {
+    pub(crate) fn new(hardware: Hardware, nodes: usize) -> Code {
         let node = NodeInfo {
             name: String::new(),
             op: String::new(),
@@ -62,7 +64,7 @@ impl Code {
     }
 
     /// Appends a word of no node and no class.
-    pub fn push(&mut self, engine: Engine, op: impl Into<Op>) -> Word<'_> {
+    pub(crate) fn push(&mut self, engine: Engine, op: impl Into<Op>) -> Word<'_> {
         let section = &mut self.program.code[engine.index()];
         section.words.push(Inst::new(engine, op));
         section.notes.push(Note::default());
@@ -70,7 +72,7 @@ impl Code {
     }
 
     /// Ends every engine's code with `halt` and gives it its place in DRAM.
-    pub fn finish(mut self) -> Program {
+    pub(crate) fn finish(mut self) -> Program {
         for engine in Engine::ALL {
             self.push(engine, Halt {});
         }
@@ -78,7 +80,7 @@ impl Code {
     }
 
     /// Gives the code its place in DRAM.
-    pub fn finish_as_is(mut self) -> Program {
+    pub(crate) fn finish_as_is(mut self) -> Program {
         for (i, section) in self.program.code.iter_mut().enumerate() {
             section.base = (i as u64) << 20;
         }
@@ -86,58 +88,61 @@ impl Code {
     }
 }
 
+/// Why there is a last word.
+const PUSHED: &str = "a word has just been pushed";
+
 /// The word just appended.
-pub struct Word<'a> {
+pub(crate) struct Word<'a> {
     section: &'a mut Section,
 }
 
 impl Word<'_> {
-    pub fn wait(self, engine: Engine) -> Self {
-        self.section.words.last_mut().unwrap().wait.insert(engine);
+    pub(crate) fn wait(self, engine: Engine) -> Self {
+        self.section.words.last_mut().expect(PUSHED).wait.insert(engine);
         self
     }
 
-    pub fn signal(self, engine: Engine) -> Self {
-        self.section.words.last_mut().unwrap().signal.insert(engine);
+    pub(crate) fn signal(self, engine: Engine) -> Self {
+        self.section.words.last_mut().expect(PUSHED).signal.insert(engine);
         self
     }
 
-    pub fn class(self, class: Class) -> Self {
-        self.section.notes.last_mut().unwrap().class = class;
+    pub(crate) fn class(self, class: Class) -> Self {
+        self.section.notes.last_mut().expect(PUSHED).class = class;
         self
     }
 
-    pub fn node(self, node: u32) -> Self {
-        self.section.notes.last_mut().unwrap().node = node;
+    pub(crate) fn node(self, node: u32) -> Self {
+        self.section.notes.last_mut().expect(PUSHED).node = node;
         self
     }
 }
 
-pub fn sync() -> Op {
+pub(crate) fn sync() -> Op {
     Sync {}.into()
 }
 
 /// Runs of `rows` rows of `bytes` bytes, adjacent in DRAM and in the scratchpad.
-pub fn load_geom(page: u32, rows: u32, bytes: u32) -> Op {
+pub(crate) fn load_geom(page: u32, rows: u32, bytes: u32) -> Op {
     let dram_stride = u64::from(rows * bytes);
     LoadGeom { page, rows, elems: bytes, bits: 8, spad_stride: rows, dram_stride }.into()
 }
 
-pub fn load(page: u32, dst: u32, src: u64) -> Op {
+pub(crate) fn load(page: u32, dst: u32, src: u64) -> Op {
     Load { page, dst, src, count: 1 }.into()
 }
 
 /// As [`load_geom`], for the store engine.
-pub fn store_geom(page: u32, rows: u32, bytes: u32) -> Op {
+pub(crate) fn store_geom(page: u32, rows: u32, bytes: u32) -> Op {
     StoreGeom { page, rows, bytes, spad_stride: rows, dram_stride: u64::from(rows * bytes) }.into()
 }
 
-pub fn store(page: u32, src: u32, dst: u64) -> Op {
+pub(crate) fn store(page: u32, src: u32, dst: u64) -> Op {
     Store { page, src, dst, count: 1 }.into()
 }
 
 /// A `k x k` window of 8-bit weights and activations.
-pub fn kernel(page: u32, k: u32, cols: u32) -> Op {
+pub(crate) fn kernel(page: u32, k: u32, cols: u32) -> Op {
     MxuKernel {
         page,
         kh: k,
@@ -155,25 +160,25 @@ pub fn kernel(page: u32, k: u32, cols: u32) -> Op {
 }
 
 /// An `h x w` input region.
-pub fn input(page: u32, h: u32, w: u32) -> Op {
+pub(crate) fn input(page: u32, h: u32, w: u32) -> Op {
     MxuInput { page, h, w, row_stride: w, block_stride: h * w, plane_stride: 0 }.into()
 }
 
 /// A tile of `th x tw` pixels whose first tap is the first pixel of the region.
-pub fn conv(page: u32, act: u32, wgt: u32, [th, tw]: [u32; 2], blocks: u32) -> Op {
+pub(crate) fn conv(page: u32, act: u32, wgt: u32, [th, tw]: [u32; 2], blocks: u32) -> Op {
     MxuConv { page, act, wgt, acc: 0, bank: 0, th, tw, iy0: 0, ix0: 0, blocks, add: false }.into()
 }
 
-pub fn vpu_out(page: u32) -> Op {
+pub(crate) fn vpu_out(page: u32) -> Op {
     VpuOut { page, row_stride: 64, block_stride: 512, plane_stride: 0, wide: false }.into()
 }
 
-pub fn vpu_quant(page: u32) -> Op {
+pub(crate) fn vpu_quant(page: u32) -> Op {
     VpuQuant { page, zero0: 0, lo0: -128, hi0: 127, zero1: 0, lo1: -128, hi1: 127 }.into()
 }
 
 /// Drains `th x tw` pixels of `cols` columns to `dst`.
-pub fn drain(page: u32, dst: u32, [th, tw]: [u32; 2], cols: u32) -> Op {
+pub(crate) fn drain(page: u32, dst: u32, [th, tw]: [u32; 2], cols: u32) -> Op {
     VpuDrain {
         page,
         acc: 0,
@@ -192,11 +197,70 @@ pub fn drain(page: u32, dst: u32, [th, tw]: [u32; 2], cols: u32) -> Op {
 }
 
 /// Strides of one row of 8 bytes.
-pub fn vpu_stride(page: u32) -> Op {
+pub(crate) fn vpu_stride(page: u32) -> Op {
     VpuStride { page, src0: 8, src1: 8, dst0: 8, dst1: 8 }.into()
 }
 
 /// Fills one byte in each of `rows` rows from `dst` on: a cycle for each.
-pub fn fill(page: u32, dst: u32, rows: u32) -> Op {
+pub(crate) fn fill(page: u32, dst: u32, rows: u32) -> Op {
     VpuFill { page, dst, dst_lane: 0, outer: rows, inner: 1, len: 1, value: 0 }.into()
+}
+
+/// A convolution cut into tiles, with double-buffered weights and activations.
+pub(crate) struct Layer {
+    pub(crate) tiles: u32,
+    /// Window height and width.
+    pub(crate) kernel: u32,
+    /// Input channel blocks.
+    pub(crate) blocks: u32,
+    /// Height and width of the input tile.
+    pub(crate) side: u32,
+}
+
+/// `layer` as a program: load weights and activations, multiply, drain, store, with the semaphores that a compiler would set.
+/// Weights are in the first banks, activations in the middle, results in the last.
+pub(crate) fn layers(hardware: Hardware, layer: &Layer) -> Program {
+    let &Layer { tiles, kernel: k, blocks, side } = layer;
+    let (lanes, rows) = (hardware.array_rows, hardware.scratchpad_rows());
+    let (wgt_rows, act_rows) = (k * k * blocks * hardware.array_cols, blocks * side * side);
+    let out = side - k + 1;
+    let mut code = Code::new(hardware, 1);
+    code.push(Engine::Load, load_geom(0, wgt_rows, lanes));
+    code.push(Engine::Load, load_geom(1, act_rows, lanes));
+    code.push(Engine::Mxu, kernel(0, k, lanes));
+    code.push(Engine::Mxu, input(0, side, side));
+    code.push(
+        Engine::Vpu,
+        VpuOut { page: 0, row_stride: out, block_stride: out * out, plane_stride: 0, wide: false },
+    );
+    code.push(Engine::Vpu, vpu_quant(0));
+    code.push(Engine::Store, store_geom(0, out * out, lanes));
+    for tile in 0..tiles {
+        let buffer = tile % 2 * (rows / 8);
+        let (wgt, act, dst) = (buffer, rows / 2 + buffer, rows / 4 * 3 + buffer);
+        let reuse = tile >= 2;
+        let mut word = code.push(Engine::Load, load(0, wgt, 1 << 24)).class(Class::Weights).node(0);
+        if reuse {
+            word = word.wait(Engine::Mxu);
+        }
+        word.signal(Engine::Mxu);
+        code.push(Engine::Load, load(1, act, 1 << 25))
+            .class(Class::Inputs)
+            .node(0)
+            .signal(Engine::Mxu);
+        code.push(Engine::Mxu, sync()).wait(Engine::Load);
+        let word = code
+            .push(Engine::Mxu, conv(0, act, wgt, [out, out], blocks))
+            .node(0)
+            .wait(Engine::Load);
+        let word = if reuse { word.wait(Engine::Vpu) } else { word };
+        word.signal(Engine::Vpu).signal(Engine::Load);
+        let word =
+            code.push(Engine::Vpu, drain(0, dst, [out, out], lanes)).node(0).wait(Engine::Mxu);
+        let word = if reuse { word.wait(Engine::Store) } else { word };
+        word.signal(Engine::Mxu).signal(Engine::Store);
+        let word = code.push(Engine::Store, store(0, dst, 1 << 26)).class(Class::Outputs).node(0);
+        word.wait(Engine::Vpu).signal(Engine::Vpu);
+    }
+    code.finish()
 }
