@@ -133,10 +133,10 @@ pub struct AttributeProto {
     #[prost(message, optional, tag = "5")]
     pub t: Option<TensorProto>,
     /// Floats.
-    #[prost(float, repeated, tag = "7")]
+    #[prost(float, repeated, packed = "false", tag = "7")]
     pub floats: Vec<f32>,
     /// Integers.
-    #[prost(int64, repeated, tag = "8")]
+    #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
     /// Which field counts: a value of [`AttributeType`], or 0 in files that leave it out.
     #[prost(enumeration = "AttributeType", tag = "20")]
@@ -183,7 +183,7 @@ pub enum AttributeType {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct TensorProto {
     /// Extents.
-    #[prost(int64, repeated, tag = "1")]
+    #[prost(int64, repeated, packed = "false", tag = "1")]
     pub dims: Vec<i64>,
     /// Element type: a value of [`DataType`].
     #[prost(int32, tag = "2")]
