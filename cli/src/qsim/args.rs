@@ -87,8 +87,8 @@ pub(crate) struct RunArgs {
     #[arg(long, conflicts_with = "timing_only")]
     pub check: bool,
     /// Write a timeline [default file: PROG.trace.json]
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    pub trace: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub trace: Option<Option<PathBuf>>,
     /// Time only: compute no values
     #[arg(long, conflicts_with_all = ["data", "input", "output", "float"])]
     pub timing_only: bool,

@@ -26,7 +26,7 @@ use crate::output::{AtomicFile, Talk, print, write_file};
 /// Runs a program as the arguments say and prints the report.
 pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
     let path = args.program.as_deref().ok_or_else(|| CliError::Usage("name a program".into()))?;
-    let trace_path = args.trace.as_deref().map(|t| trace_target(t, path)).transpose()?;
+    let trace_path = args.trace.as_ref().map(|t| trace_target(t.as_deref(), path)).transpose()?;
     let bytes = read_file(path)?;
     let mut program = Program::from_bytes(&bytes).map_err(|e| CliError::in_file(path, e))?;
     retime(&mut program, args)?;
@@ -86,10 +86,8 @@ fn retime(program: &mut Program, args: &RunArgs) -> Result<(), CliError> {
 }
 
 /// Where the trace goes; the extension says the form.
-fn trace_target(given: &Path, program: &Path) -> Result<PathBuf, CliError> {
-    if given.as_os_str().is_empty() {
-        return Ok(program.with_extension("trace.json"));
-    }
+fn trace_target(given: Option<&Path>, program: &Path) -> Result<PathBuf, CliError> {
+    let Some(given) = given else { return Ok(program.with_extension("trace.json")) };
     match given.extension().and_then(|e| e.to_str()) {
         Some("json") => Ok(given.to_path_buf()),
         _ => Err(CliError::Usage(format!("--trace={}: unknown trace form\n  hint: the extension says it; .json is the timeline", given.display()))),
