@@ -3,9 +3,9 @@
 mod common;
 
 use common::*;
-use isa::instructions::Halt;
-use isa::{Engine, Program};
-use timing::{Cause, InstRef, Mode, Stuck, TimingError, run};
+use isa::instructions::{Halt, VpuDepthwise, VpuIn, VpuKernel, VpuOut};
+use isa::{Engine, Hardware, Program};
+use timing::{Cause, InstRef, MAX_CYCLES, Mode, Stuck, TimingError, run};
 
 /// The error, the same from both cores.
 fn error(program: &Program) -> TimingError {
@@ -115,4 +115,69 @@ fn illegal_instructions_and_notes_are_named() {
         error(&program),
         TimingError::Engine { inst: inst(Engine::Load, 0), found: Engine::Mxu }
     );
+}
+
+/// `count` depthwise convolutions of `side x side` pixels and 255 x 255 taps on a machine with one lane and one multiplier for rows
+/// of 256 channels.
+fn endless(side: u32, count: usize) -> Program {
+    let hardware = Hardware {
+        array_rows: 256,
+        scratchpad_kib: 65536,
+        scratchpad_banks: 64,
+        vector_lanes: 1,
+        depthwise_taps: 1,
+        ..Hardware::default()
+    };
+    let mut code = Code::new(hardware, 0);
+    let (h, w) = (255, 255);
+    let region =
+        VpuIn { page: 0, h, w, row_stride: w, block_stride: 0, plane_stride: 0, wide: false };
+    code.push(Engine::Vpu, region);
+    let result =
+        VpuOut { page: 0, row_stride: side, block_stride: 0, plane_stride: 0, wide: false };
+    code.push(Engine::Vpu, result);
+    code.push(Engine::Vpu, vpu_quant(0));
+    let window = VpuKernel {
+        page: 0,
+        kh: h,
+        kw: w,
+        sy: 1,
+        sx: 1,
+        dy: 1,
+        dx: 1,
+        pad: 0,
+        weights: 66000,
+        by_count: false,
+    };
+    code.push(Engine::Vpu, window);
+    for _ in 0..count {
+        let (a, dst) = (0, 132_000);
+        code.push(
+            Engine::Vpu,
+            VpuDepthwise {
+                page: 0,
+                a,
+                dst,
+                th: side,
+                tw: side,
+                iy0: -99,
+                ix0: -99,
+                blocks: 1,
+                slot: 0,
+                base: 0,
+            },
+        );
+    }
+    code.finish()
+}
+
+#[test]
+fn programs_of_absurd_length_are_refused() {
+    // 300 * 300 * 255 * 255 * 256 cycles are more than 2^40.
+    let refused =
+        |index| TimingError::TooLong { inst: inst(Engine::Vpu, index), limit: MAX_CYCLES };
+    assert_eq!(error(&endless(300, 1)), refused(4));
+    // 256 * 256 * 255 * 255 * 256 are a few less: one is timed, two are not. (The stepped core would take hours to say so.)
+    assert!(run(&endless(256, 1), Mode::Event).is_ok());
+    assert_eq!(run(&endless(256, 2), Mode::Event), Err(refused(5)));
 }
