@@ -9,6 +9,7 @@ pub mod hardware;
 pub mod inst;
 pub mod instructions;
 pub mod layout;
+pub mod manual;
 pub mod numerics;
 pub mod operand;
 pub mod program;

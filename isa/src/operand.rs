@@ -37,6 +37,19 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Kind; 9] = [
+        Kind::Page,
+        Kind::Slot,
+        Kind::Count,
+        Kind::Row,
+        Kind::Rows,
+        Kind::Dram,
+        Kind::Bytes,
+        Kind::Signed,
+        Kind::Flag,
+    ];
+
     /// Name in the instruction list and the manual.
     pub const fn name(self) -> &'static str {
         match self {
@@ -239,5 +252,64 @@ impl FieldType for bool {
             1 => Some(true),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn field(kind: Kind, lo: u32, hi: u32) -> FieldDoc {
+        FieldDoc { name: "f", kind, lo, hi, doc: "" }
+    }
+
+    const fn inst(opcode: u32, engine: Option<Engine>, fields: &'static [FieldDoc]) -> InstDoc {
+        InstDoc { mnemonic: "i", opcode, engine, doc: "", fields, build: |_| None }
+    }
+
+    /// What stops the build, if anything does. At build time the same assertions are evaluated in a constant.
+    fn refused(list: &[InstDoc]) -> Option<&'static str> {
+        let panic = std::panic::catch_unwind(|| check(list)).err()?;
+        panic.downcast_ref::<&'static str>().copied()
+    }
+
+    #[test]
+    fn malformed_lists_do_not_build() {
+        let one = |fields: Vec<FieldDoc>| refused(&[inst(0, None, fields.leak())]);
+        assert_eq!(one(vec![field(Kind::Page, 14, 15), field(Kind::Count, 15, 47)]), None);
+        assert_eq!(
+            one(vec![field(Kind::Count, 16, 20), field(Kind::Row, 19, 30)]),
+            Some("fields overlap")
+        );
+        assert_eq!(one(vec![field(Kind::Count, 13, 20)]), Some("field overlaps the header"));
+        assert_eq!(one(vec![field(Kind::Count, 96, 129)]), Some("field leaves the word"));
+        assert_eq!(one(vec![field(Kind::Count, 20, 20)]), Some("field leaves the word"));
+        assert_eq!(one(vec![field(Kind::Count, 20, 53)]), Some("field is wider than its type"));
+        assert_eq!(one(vec![field(Kind::Flag, 20, 22)]), Some("field is wider than its type"));
+        assert_eq!(
+            one(vec![field(Kind::Page, 15, 16)]),
+            Some("bit 14 is the register page, and no other is")
+        );
+        assert_eq!(
+            refused(&[inst(32, None, &[])]),
+            Some("operation number needs more than 5 bits")
+        );
+        let (load, store) = (Some(Engine::Load), Some(Engine::Store));
+        assert_eq!(refused(&[inst(3, load, &[]), inst(3, store, &[])]), None);
+        for (first, second) in [(load, load), (None, load), (load, None)] {
+            let twice = refused(&[inst(3, first, &[]), inst(3, second, &[])]);
+            assert_eq!(twice, Some("operation number used twice"));
+        }
+    }
+
+    #[test]
+    fn fields_keep_their_sign_and_place() {
+        let signed = field(Kind::Signed, 20, 24);
+        assert_eq!((signed.min(), signed.max(), signed.mask()), (-8, 7, 0xf0_0000));
+        for value in signed.min()..=signed.max() {
+            assert_eq!(signed.extract(signed.place(value) | !signed.mask()), value);
+        }
+        let wide = field(Kind::Dram, 64, 128);
+        assert_eq!(wide.extract(wide.place(u64::MAX.into())), u64::MAX.into());
     }
 }
