@@ -1,0 +1,153 @@
+//! The main job on the embedded network: compiled, simulated and checked through the binaries, as a user would.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+fn network(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../programs/fashion_mnist").join(file)
+}
+
+/// A folder of its own for each test, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("qcc-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn compile(program: &Path, more: &[&str]) {
+    run(Command::new(env!("CARGO_BIN_EXE_qcc"))
+        .arg(network("fashion_mnist.onnx"))
+        .arg("--data")
+        .arg(network("calibration.npz"))
+        .args(["--preprocess", "mean=0,std=255", "-o"])
+        .arg(program)
+        .args(more));
+}
+
+fn simulate(program: &Path, more: &[&str]) -> Value {
+    let text = run(Command::new(env!("CARGO_BIN_EXE_qsim")).arg(program).args(["--format", "json"]).args(more));
+    serde_json::from_str(&text).unwrap()
+}
+
+fn path(p: &Path) -> &str {
+    p.to_str().unwrap()
+}
+
+#[test]
+fn a_thousand_images_are_classified_like_the_float_model_and_checked_in_every_layer() {
+    let folder = Folder::new("accuracy");
+    let program = folder.file("p.bin");
+    compile(&program, &[]);
+    let (data, model) = (network("test.npz"), network("fashion_mnist.onnx"));
+    let report = simulate(&program, &["--data", path(&data), "--float", path(&model), "--check"]);
+    let accuracy = |key: &str| report["accuracy"][key].as_f64().unwrap();
+    assert_eq!(accuracy("samples"), 1000.0);
+    assert!(accuracy("top1") >= accuracy("reference_top1") - 0.004, "{}", report["accuracy"]);
+    assert!(accuracy("agreement") >= 0.98, "{}", report["accuracy"]);
+    assert_eq!(report["check"]["bit_exact"], true);
+    assert!(report["check"]["layers"].as_u64().unwrap() >= 15_000);
+}
+
+#[test]
+fn other_machines_and_widths_are_bit_exact_too() {
+    let folder = Folder::new("machines");
+    let cases: [&[&str]; 6] = [
+        &["--hw", "tiny8"],
+        &["--hw", "edge32"],
+        &["--set", "array_rows=4"],
+        &["--hw", "tiny8", "--weight-bits", "4"],
+        &["--act-bits", "16", "--set", "acc_bits=48"],
+        &["--weight-bits", "5", "--per-tensor", "--set", "multiplier_bits=1", "--set", "add_multiplier_bits=1"],
+    ];
+    for (i, more) in cases.iter().enumerate() {
+        let program = folder.file(&format!("{i}.bin"));
+        compile(&program, more);
+        for seed in ["1", "2"] {
+            let report = simulate(&program, &["--check", "--seed", seed]);
+            assert_eq!(report["check"]["bit_exact"], true, "{more:?}: {}", report["check"]);
+        }
+        let verified = run(Command::new(env!("CARGO_BIN_EXE_qsim")).arg("verify").arg(&program));
+        assert!(verified.contains("words verified"), "{verified}");
+    }
+}
+
+#[test]
+fn both_timing_cores_and_both_value_cores_agree() {
+    let folder = Folder::new("cores");
+    let program = folder.file("p.bin");
+    compile(&program, &["--hw", "tiny8"]);
+    let plain = simulate(&program, &["--check"]);
+    let careful = simulate(&program, &["--check", "--cycle-stepped", "--reference"]);
+    assert_eq!(plain, careful);
+    for engine in ["load", "mxu", "vpu", "store"] {
+        let cycles = &plain["cycles"]["engines"][engine];
+        let waits: u64 = cycles["wait"].as_object().unwrap().values().map(|v| v.as_u64().unwrap()).sum();
+        let sum = waits + ["busy", "idle", "done"].map(|k| cycles[k].as_u64().unwrap()).iter().sum::<u64>();
+        assert_eq!(sum, plain["cycles"]["total"].as_u64().unwrap(), "{engine}");
+    }
+}
+
+#[test]
+fn the_same_inputs_give_the_same_bytes_on_any_number_of_threads() {
+    let folder = Folder::new("threads");
+    let mut made = Vec::new();
+    for threads in ["1", "2", "5"] {
+        let program = folder.file(&format!("{threads}.bin"));
+        let calibration = folder.file(&format!("{threads}.json"));
+        run(Command::new(env!("CARGO_BIN_EXE_qcc"))
+            .env("RAYON_NUM_THREADS", threads)
+            .arg(network("fashion_mnist.onnx"))
+            .arg("--data")
+            .arg(network("calibration.npz"))
+            .args(["--preprocess", "mean=0,std=255", "--calib-out"])
+            .arg(&calibration)
+            .arg("-o")
+            .arg(&program));
+        made.push(std::fs::read(&program).unwrap());
+    }
+    assert!(made.windows(2).all(|pair| pair[0] == pair[1]));
+    // A saved calibration gives the same integers without data.
+    let again = folder.file("again.bin");
+    run(Command::new(env!("CARGO_BIN_EXE_qcc"))
+        .arg(network("fashion_mnist.onnx"))
+        .arg("--calib-in")
+        .arg(folder.file("1.json"))
+        .args(["--preprocess", "mean=0,std=255", "-o"])
+        .arg(&again));
+    let disassemble = |p: &Path| run(Command::new(env!("CARGO_BIN_EXE_qsim")).arg("disasm").arg(p));
+    let code = |text: String| text.split(".code").skip(1).collect::<Vec<_>>().join(".code");
+    assert_eq!(code(disassemble(&again)), code(disassemble(&folder.file("1.bin"))));
+}
+
+#[test]
+fn assembly_text_rebuilds_the_same_bytes() {
+    let folder = Folder::new("assembly");
+    let (program, text, again) = (folder.file("p.bin"), folder.file("p.qasm"), folder.file("again.bin"));
+    compile(&program, &["--embed-float"]);
+    let qsim = || Command::new(env!("CARGO_BIN_EXE_qsim"));
+    run(qsim().arg("disasm").arg(&program).arg("-o").arg(&text));
+    run(qsim().arg("asm").arg(&text).arg("-o").arg(&again));
+    assert!(std::fs::read(&program).unwrap() == std::fs::read(&again).unwrap());
+}
