@@ -32,7 +32,7 @@ pub(super) fn verify(path: &Path) -> Result<(), CliError> {
 pub(super) fn assemble(source: &Path, output: Option<&Path>, talk: Talk) -> Result<(), CliError> {
     let text = String::from_utf8(read_file(source)?).map_err(|e| CliError::in_file(source, format!("is not text (byte {})", e.utf8_error().valid_up_to())))?;
     let program = isa::asm::assemble(&text).map_err(|errors| {
-        let list: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let list: Vec<String> = errors.iter().map(|e| e.render(&source.display().to_string())).collect();
         CliError::Refused(format!("{}:\n{}", source.display(), list.join("\n")))
     })?;
     let target = output.map_or_else(|| source.with_extension("bin"), Path::to_path_buf);
