@@ -26,3 +26,11 @@ def load(split, count):
     x = read_idx(f"{split}-images-idx3-ubyte.gz", 16, 28 * 28, count)
     y = read_idx(f"{split}-labels-idx1-ubyte.gz", 8, 1, count)
     return x.reshape(count, 1, 28, 28), y[:, 0].astype(np.int64)
+
+
+if __name__ == "__main__":
+    # usage: data.py OUT.npz -- the first 5000 test images as qsim reads them
+    import sys
+
+    images, labels = load("t10k", TEST_IMAGES)
+    np.savez_compressed(sys.argv[1], x=images, y=labels)
