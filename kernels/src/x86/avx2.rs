@@ -5,7 +5,6 @@
 
 use std::arch::x86_64::*;
 
-use crate::depthwise::BLOCK;
 use crate::gemm::PANEL;
 use crate::matrix::{Accumulate, Rows, Sums};
 
@@ -150,25 +149,23 @@ impl Destination {
 /// columns.
 #[target_feature(enable = "avx2")]
 unsafe fn qs8_gemm_6x16__avx2<const ROWS: usize>(tile: &Tile<'_>, out: &Destination) {
-    let mut acc = [[_mm256_setzero_si256(); 2]; ROWS];
+    let mut acc = [[_mm256_setzero_si256(); 2]; 10];
     let (a, w) = (tile.a.as_ptr(), tile.w.as_ptr());
     for p in 0..tile.pairs() {
         // SAFETY: pair `p` of the panel and of each row is inside by the caller's promise.
         unsafe {
             let w0 = _mm256_loadu_si256(w.add(p * 32).cast());
             let w1 = _mm256_loadu_si256(w.add(p * 32 + 16).cast());
-            for (r, acc) in acc.iter_mut().enumerate() {
-                let pair = a.add(r * tile.a_stride + p * 2).cast::<i32>().read_unaligned();
+            each_row!(R < ROWS {
+                let pair = a.add(R * tile.a_stride + p * 2).cast::<i32>().read_unaligned();
                 let x = _mm256_set1_epi32(pair);
-                acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(x, w0));
-                acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(x, w1));
-            }
+                acc[R][0] = _mm256_add_epi32(acc[R][0], _mm256_madd_epi16(x, w0));
+                acc[R][1] = _mm256_add_epi32(acc[R][1], _mm256_madd_epi16(x, w1));
+            });
         }
     }
-    for (r, acc) in acc.into_iter().enumerate() {
-        // SAFETY: row `r` and its columns are inside the result by the caller's promise.
-        unsafe { store16(acc, out.c.add(r * out.stride), out.columns, tile.add) };
-    }
+    // SAFETY: the rows and columns are inside the result by the caller's promise.
+    each_row!(R < ROWS { unsafe { store16(acc[R], out.c.add(R * out.stride), out.columns, tile.add) } });
 }
 
 /// Writes (or adds) the first `columns` of 16 sums.
@@ -176,7 +173,7 @@ unsafe fn qs8_gemm_6x16__avx2<const ROWS: usize>(tile: &Tile<'_>, out: &Destinat
 /// # Safety
 /// `c` must be valid for reads and writes of `columns` sums, at most 16.
 #[target_feature(enable = "avx2")]
-unsafe fn store16(acc: [__m256i; 2], c: *mut i32, columns: usize, add: bool) {
+pub(super) unsafe fn store16(acc: [__m256i; 2], c: *mut i32, columns: usize, add: bool) {
     let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     for (half, sums) in acc.into_iter().enumerate() {
         let present = columns.saturating_sub(half * 8).min(8) as i32;
@@ -188,56 +185,4 @@ unsafe fn store16(acc: [__m256i; 2], c: *mut i32, columns: usize, add: bool) {
             _mm256_maskstore_epi32(c, mask, _mm256_add_epi32(old, sums));
         }
     }
-}
-
-/// The depthwise product of `x` with `w` packed in blocks of pairs of taps for exactly the shape of `x` and `c`.
-#[target_feature(enable = "avx2")]
-pub(super) fn qs8_depthwise__avx2(x: &Rows<'_>, w: &[i16], c: &mut Sums<'_>) {
-    let [rows, channels] = c.shape();
-    let (taps, pairs) = (x.segments(), x.segments().div_ceil(2));
-    let right_shape = rows == x.len() && channels == x.segment_len();
-    let block_len = pairs * BLOCK * 2;
-    assert!(
-        right_shape && w.len() == channels.div_ceil(BLOCK) * block_len,
-        "packed for another shape"
-    );
-    let add = c.accumulate() == Accumulate::Add;
-    for r in 0..rows {
-        for (block, weights) in w.chunks_exact(block_len).enumerate() {
-            let first = block * BLOCK;
-            let out = Destination::new(c, r, first, BLOCK);
-            let mut acc = [_mm256_setzero_si256(); 2];
-            for (pair, weights) in weights.chunks_exact(BLOCK * 2).enumerate() {
-                let x0 = channels16(x.segment(r, 2 * pair), first);
-                // The odd tap of the last pair has zero weights: any values will do.
-                let x1 = channels16(x.segment(r, (2 * pair + 1).min(taps - 1)), first);
-                // SAFETY: `weights` are 32 elements, two vectors.
-                let (w0, w1) = unsafe {
-                    let w = weights.as_ptr().cast::<__m256i>();
-                    (_mm256_loadu_si256(w), _mm256_loadu_si256(w.add(1)))
-                };
-                let low = _mm256_cvtepi8_epi16(_mm_unpacklo_epi8(x0, x1));
-                let high = _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(x0, x1));
-                acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(low, w0));
-                acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(high, w1));
-            }
-            // SAFETY: the destination is inside row `r` of the result.
-            unsafe { store16(acc, out.c, out.columns, add) };
-        }
-    }
-}
-
-/// Channels `first..first + 16` of a pixel, zeros beyond the last.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn channels16(pixel: &[i8], first: usize) -> __m128i {
-    let rest = &pixel[first..];
-    if let Some(block) = rest.first_chunk::<16>() {
-        // SAFETY: 16 bytes.
-        return unsafe { _mm_loadu_si128(block.as_ptr().cast()) };
-    }
-    let mut block = [0_i8; 16];
-    block[..rest.len()].copy_from_slice(rest);
-    // SAFETY: 16 bytes.
-    unsafe { _mm_loadu_si128(block.as_ptr().cast()) }
 }

@@ -10,8 +10,9 @@ use super::avx2::Destination;
 use crate::gemm::PANEL;
 use crate::matrix::{Accumulate, Rows, Sums};
 
-/// Rows of one tile: 12 x 2 vectors of sums, two of weights and one of activations of 32 registers.
-const TILE_ROWS: usize = 12;
+/// Rows of one tile: 10 x 2 vectors of sums, two of weights and one of activations, of 32 registers. Enough to keep the
+/// multipliers busy; with 12 rows compilers move sums to memory, at half the speed.
+const TILE_ROWS: usize = 10;
 
 /// Bytes of weights worked on at a time: they stay in the second-level cache while all rows pass by, and the sums of a
 /// row are written one behind the other.
@@ -82,94 +83,111 @@ struct Tile<'a> {
 }
 
 /// # Safety
-/// As [`qs8_gemm_12x32__avx512vnni`] with as many rows as `tile.starts` has.
+/// As [`qs8_gemm_10x32__avx512vnni`] with as many rows as `tile.starts` has.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn run_tile<const PANELS: usize>(tile: &Tile<'_>, out: &Destination) {
     // SAFETY: passed on to the caller.
     unsafe {
         match tile.starts.len() {
-            1 => qs8_gemm_12x32__avx512vnni::<1, PANELS>(tile, out),
-            2 => qs8_gemm_12x32__avx512vnni::<2, PANELS>(tile, out),
-            3 => qs8_gemm_12x32__avx512vnni::<3, PANELS>(tile, out),
-            4 => qs8_gemm_12x32__avx512vnni::<4, PANELS>(tile, out),
-            5 => qs8_gemm_12x32__avx512vnni::<5, PANELS>(tile, out),
-            6 => qs8_gemm_12x32__avx512vnni::<6, PANELS>(tile, out),
-            7 => qs8_gemm_12x32__avx512vnni::<7, PANELS>(tile, out),
-            8 => qs8_gemm_12x32__avx512vnni::<8, PANELS>(tile, out),
-            9 => qs8_gemm_12x32__avx512vnni::<9, PANELS>(tile, out),
-            10 => qs8_gemm_12x32__avx512vnni::<10, PANELS>(tile, out),
-            11 => qs8_gemm_12x32__avx512vnni::<11, PANELS>(tile, out),
-            _ => qs8_gemm_12x32__avx512vnni::<12, PANELS>(tile, out),
+            1 => qs8_gemm_10x32__avx512vnni::<1, PANELS>(tile, out),
+            2 => qs8_gemm_10x32__avx512vnni::<2, PANELS>(tile, out),
+            3 => qs8_gemm_10x32__avx512vnni::<3, PANELS>(tile, out),
+            4 => qs8_gemm_10x32__avx512vnni::<4, PANELS>(tile, out),
+            5 => qs8_gemm_10x32__avx512vnni::<5, PANELS>(tile, out),
+            6 => qs8_gemm_10x32__avx512vnni::<6, PANELS>(tile, out),
+            7 => qs8_gemm_10x32__avx512vnni::<7, PANELS>(tile, out),
+            8 => qs8_gemm_10x32__avx512vnni::<8, PANELS>(tile, out),
+            9 => qs8_gemm_10x32__avx512vnni::<9, PANELS>(tile, out),
+            _ => qs8_gemm_10x32__avx512vnni::<10, PANELS>(tile, out),
         }
     }
 }
 
-/// `ROWS` (1 to 12) rows by `PANELS` (1 or 2) times 16 columns of sums.
+/// `ROWS` (1 to 10) rows by `PANELS` (1 or 2) times 16 columns of sums.
 ///
 /// # Safety
 /// `tile` must have `ROWS` rows in `a` and starts, and `PANELS` panels in `w`; `out` must be valid for reads and writes of
 /// `ROWS` rows of its columns, which must be more than `16 * (PANELS - 1)`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn qs8_gemm_12x32__avx512vnni<const ROWS: usize, const PANELS: usize>(
+unsafe fn qs8_gemm_10x32__avx512vnni<const ROWS: usize, const PANELS: usize>(
     tile: &Tile<'_>,
     out: &Destination,
 ) {
+    assert!(ROWS <= TILE_ROWS && ROWS <= tile.starts.len(), "a tile has a start per row");
     let (quads, tail) = (tile.a.segment_len() / 4, tile.a.segment_len() % 4);
     let read_past = tile.a.may_read_past(4 - tail);
-    let mut acc = [[_mm512_setzero_si512(); PANELS]; ROWS];
-    for (acc, &start) in acc.iter_mut().zip(tile.starts) {
-        *acc = [_mm512_set1_epi32(start); PANELS];
-    }
+    let mut acc = [[_mm512_setzero_si512(); 2]; TILE_ROWS];
+    each_row!(R < ROWS { acc[R] = [_mm512_set1_epi32(tile.starts[R]); 2] });
     let data = tile.a.data().as_ptr();
     let mut w = tile.w.as_ptr();
     for s in 0..tile.a.segments() {
-        let mut rows = [data; ROWS];
-        for (r, row) in rows.iter_mut().enumerate() {
-            // SAFETY: every segment lies inside the data.
-            *row = unsafe { data.add(tile.a.offset(tile.first_row + r, s)) };
-        }
+        let mut rows = [data; TILE_ROWS];
+        // SAFETY: every segment lies inside the data.
+        each_row!(R < ROWS { rows[R] = unsafe { data.add(tile.a.offset(tile.first_row + R, s)) } });
         for q in 0..quads {
             // SAFETY: quad `q` lies inside every segment and panel.
             unsafe {
                 let w = panels::<PANELS>(w.add(q * 64), tile.panel_len);
-                for (acc, row) in acc.iter_mut().zip(rows) {
-                    let x = _mm512_set1_epi32(row.add(q * 4).cast::<i32>().read_unaligned());
-                    for (acc, w) in acc.iter_mut().zip(w) {
-                        *acc = _mm512_dpbusd_epi32(*acc, w, x);
-                    }
-                }
+                each_row!(R < ROWS {
+                    let x = rows[R].add(q * 4).cast::<i32>().read_unaligned();
+                    acc[R] = multiply_add::<PANELS>(acc[R], w, x);
+                });
             }
         }
         if tail > 0 {
             // SAFETY: the group with the last 1 to 3 elements lies inside every panel, and they inside every segment.
             unsafe {
                 let w = panels::<PANELS>(w.add(quads * 64), tile.panel_len);
-                for (acc, row) in acc.iter_mut().zip(rows) {
-                    let x = _mm512_set1_epi32(last_quad(row.add(quads * 4), tail, read_past));
-                    for (acc, w) in acc.iter_mut().zip(w) {
-                        *acc = _mm512_dpbusd_epi32(*acc, w, x);
-                    }
-                }
+                each_row!(R < ROWS {
+                    let x = last_quad(rows[R].add(quads * 4), tail, read_past);
+                    acc[R] = multiply_add::<PANELS>(acc[R], w, x);
+                });
             }
         }
         // SAFETY: at most one past the first panel.
         w = unsafe { w.add(tile.a.segment_len().next_multiple_of(4) * PANEL) };
     }
-    let last_columns = out.columns - (PANELS - 1) * PANEL;
-    for (r, acc) in acc.into_iter().enumerate() {
-        for (p, sums) in acc.into_iter().enumerate() {
-            let mask = if p + 1 < PANELS { u16::MAX } else { u16::MAX >> (PANEL - last_columns) };
-            // SAFETY: row `r` and the columns of the mask are inside the result.
-            unsafe {
-                let c = out.c.add(r * out.stride + p * PANEL);
-                let old = if tile.add {
-                    _mm512_maskz_loadu_epi32(mask, c)
-                } else {
-                    _mm512_setzero_si512()
-                };
-                _mm512_mask_storeu_epi32(c, mask, _mm512_add_epi32(old, sums));
-            }
+    // SAFETY: the rows and columns are inside the result.
+    each_row!(R < ROWS { unsafe { store32(acc[R], out.c.add(R * out.stride), out.columns, tile.add) } });
+}
+
+/// Adds the products of four elements with the groups of one or two panels.
+#[target_feature(enable = "avx512f,avx512vnni")]
+#[inline]
+fn multiply_add<const PANELS: usize>(acc: [__m512i; 2], w: [__m512i; 2], x: i32) -> [__m512i; 2] {
+    let x = _mm512_set1_epi32(x);
+    let first = _mm512_dpbusd_epi32(acc[0], w[0], x);
+    [first, if PANELS == 2 { _mm512_dpbusd_epi32(acc[1], w[1], x) } else { acc[1] }]
+}
+
+/// Writes (or adds) the first `columns` of 32 sums.
+///
+/// # Safety
+/// `c` must be valid for reads and writes of `columns` sums.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn store32(acc: [__m512i; 2], c: *mut i32, columns: usize, add: bool) {
+    let mask = u32::MAX >> (32 - columns.min(32));
+    // SAFETY: masked-out lanes are not touched.
+    unsafe {
+        store16(acc[0], c, mask as u16, add);
+        if columns > PANEL {
+            store16(acc[1], c.add(PANEL), (mask >> PANEL) as u16, add);
         }
+    }
+}
+
+/// Writes (or adds) the sums of `mask`.
+///
+/// # Safety
+/// `c` must be valid for reads and writes of the sums of `mask`.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn store16(sums: __m512i, c: *mut i32, mask: u16, add: bool) {
+    // SAFETY: masked-out lanes are not touched.
+    unsafe {
+        let old = if add { _mm512_maskz_loadu_epi32(mask, c) } else { _mm512_setzero_si512() };
+        _mm512_mask_storeu_epi32(c, mask, _mm512_add_epi32(old, sums));
     }
 }
 
@@ -196,17 +214,16 @@ unsafe fn last_quad(x: *const i8, tail: usize, read_past: bool) -> i32 {
     }
 }
 
-/// The group of weights at `w` in each of `PANELS` panels.
+/// The group of weights at `w` in one or two panels.
 ///
 /// # Safety
-/// 64 bytes must be readable at `w` and at every further panel.
+/// 64 bytes must be readable at `w` and, with two panels, `panel_len` further on.
 #[target_feature(enable = "avx512f")]
 #[inline]
-unsafe fn panels<const PANELS: usize>(w: *const u8, panel_len: usize) -> [__m512i; PANELS] {
-    let mut group = [_mm512_setzero_si512(); PANELS];
-    for (p, group) in group.iter_mut().enumerate() {
-        // SAFETY: promised by the caller.
-        *group = unsafe { _mm512_loadu_si512(w.add(p * panel_len).cast()) };
+unsafe fn panels<const PANELS: usize>(w: *const u8, panel_len: usize) -> [__m512i; 2] {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let first = _mm512_loadu_si512(w.cast());
+        [first, if PANELS == 2 { _mm512_loadu_si512(w.add(panel_len).cast()) } else { first }]
     }
-    group
 }

@@ -6,9 +6,27 @@
 #![allow(unsafe_code, reason = "vector loads and stores take pointers")]
 #![allow(non_snake_case, reason = "two underscores set the instruction set apart in kernel names")]
 
+/// Repeats a block for each row of a tile, up to ten: `each_row!(R < ROWS { .. })` with `R` a constant 0, 1, ...
+///
+/// A loop would leave it to the compiler whether sums stay in registers: only constant indices let it take an array of
+/// vectors apart, and it unrolls loops over rows too late for that.
+macro_rules! each_row {
+    ($row:ident < $rows:ident $body:block) => {
+        each_row!($row < $rows $body 0 1 2 3 4 5 6 7 8 9)
+    };
+    ($row:ident < $rows:ident $body:block $($index:literal)+) => {
+        $({
+            const $row: usize = $index;
+            if $row < $rows $body
+        })+
+    };
+}
+
 mod add;
 mod avx2;
 mod avx512vnni;
+mod depthwise_avx2;
+mod depthwise_avx512vnni;
 mod requantize_avx2;
 mod requantize_avx512;
 
@@ -45,7 +63,14 @@ pub(crate) fn qs8_gemm_quads(a: &Rows<'_>, w: &[u8], c: &mut Sums<'_>) {
 pub(crate) fn qs8_depthwise_pairs(x: &Rows<'_>, w: &[i16], c: &mut Sums<'_>) {
     demand(InstructionSet::Avx2);
     // SAFETY: the processor has AVX2.
-    unsafe { avx2::qs8_depthwise__avx2(x, w, c) }
+    unsafe { depthwise_avx2::qs8_depthwise_1x16__avx2(x, w, c) }
+}
+
+/// [`crate::qs8_depthwise`] with weights in blocks of quads of taps, and what each channel's sums start at.
+pub(crate) fn qs8_depthwise_quads(x: &Rows<'_>, w: &[i8], starts: &[i32], c: &mut Sums<'_>) {
+    demand(InstructionSet::Avx512Vnni);
+    // SAFETY: the processor has AVX-512 VNNI.
+    unsafe { depthwise_avx512vnni::qs8_depthwise_1x64__avx512vnni(x, w, starts, c) }
 }
 
 /// [`crate::qs8_requantize`] for the leading columns; returns how many it did in every row.
