@@ -39,7 +39,10 @@ impl Color {
         match self {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+            Color::Auto => {
+                std::io::stderr().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+            }
         }
     }
 }
@@ -90,8 +93,11 @@ impl MachineArgs {
             Some(name) => preset_or_file(name)?,
         };
         for change in &self.set {
-            let (name, value) = change.split_once('=').ok_or_else(|| CliError::Usage(format!("--set {change}: not of the form name=value")))?;
-            hw.set(name.trim(), value.trim()).map_err(|e| CliError::Refused(format!("--set {change}: {e}")))?;
+            let (name, value) = change.split_once('=').ok_or_else(|| {
+                CliError::Usage(format!("--set {change}: not of the form name=value"))
+            })?;
+            hw.set(name.trim(), value.trim())
+                .map_err(|e| CliError::Refused(format!("--set {change}: {e}")))?;
         }
         hw.validate().map_err(CliError::refused)?;
         Ok(hw)
@@ -104,7 +110,10 @@ fn preset_or_file(name: &str) -> Result<Hardware, CliError> {
     }
     let path = Path::new(name);
     if !path.exists() && !name.contains(['/', '.']) {
-        return Err(CliError::Refused(format!("--hw {name}: no such preset\n  hint: one of {}, or a TOML file", isa::hardware::PRESETS.join(", "))));
+        return Err(CliError::Refused(format!(
+            "--hw {name}: no such preset\n  hint: one of {}, or a TOML file",
+            isa::hardware::PRESETS.join(", ")
+        )));
     }
     let bytes = read_file(path)?;
     let text = String::from_utf8(bytes).map_err(|_| CliError::in_file(path, "is not text"))?;
@@ -112,11 +121,17 @@ fn preset_or_file(name: &str) -> Result<Hardware, CliError> {
 }
 
 /// `name=value` pairs of `--shape`.
-pub(crate) fn parse_shape(pairs: &[String]) -> Result<std::collections::BTreeMap<String, usize>, CliError> {
+pub(crate) fn parse_shape(
+    pairs: &[String],
+) -> Result<std::collections::BTreeMap<String, usize>, CliError> {
     let mut out = std::collections::BTreeMap::new();
     for pair in pairs {
-        let parsed = pair.split_once('=').and_then(|(n, v)| v.trim().parse::<usize>().ok().filter(|&v| v > 0).map(|v| (n.trim().to_string(), v)));
-        let (name, value) = parsed.ok_or_else(|| CliError::Usage(format!("--shape {pair}: not of the form name=extent, such as batch=1")))?;
+        let parsed = pair.split_once('=').and_then(|(n, v)| {
+            v.trim().parse::<usize>().ok().filter(|&v| v > 0).map(|v| (n.trim().to_string(), v))
+        });
+        let (name, value) = parsed.ok_or_else(|| {
+            CliError::Usage(format!("--shape {pair}: not of the form name=extent, such as batch=1"))
+        })?;
         out.insert(name, value);
     }
     Ok(out)
@@ -124,7 +139,9 @@ pub(crate) fn parse_shape(pairs: &[String]) -> Result<std::collections::BTreeMap
 
 /// `lo,hi` of `--input-range`.
 pub(crate) fn parse_range(text: &str) -> Result<(f32, f32), String> {
-    let parsed = text.split_once(',').and_then(|(lo, hi)| Some((lo.trim().parse().ok()?, hi.trim().parse().ok()?)));
+    let parsed = text
+        .split_once(',')
+        .and_then(|(lo, hi)| Some((lo.trim().parse().ok()?, hi.trim().parse().ok()?)));
     match parsed {
         Some((lo, hi)) if f32::is_finite(lo) && f32::is_finite(hi) && lo < hi => Ok((lo, hi)),
         _ => Err("two numbers, the smaller first, such as 0,1".into()),

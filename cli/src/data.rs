@@ -79,8 +79,15 @@ impl Samples {
             });
             let Some(at) = at else {
                 let held: Vec<&str> = arrays.iter().map(|a| a.name.as_str()).collect();
-                let hint = if inputs.len() == 1 { "name the array `x`" } else { "one array per network input, by name" };
-                return Err(fail(format!("no array for input `{name}`; the file holds {}\n  hint: {hint}", quoted(&held))));
+                let hint = if inputs.len() == 1 {
+                    "name the array `x`"
+                } else {
+                    "one array per network input, by name"
+                };
+                return Err(fail(format!(
+                    "no array for input `{name}`; the file holds {}\n  hint: {hint}",
+                    quoted(&held)
+                )));
             };
             let array = arrays.remove(at);
             check_shape(&array, name, shape).map_err(fail)?;
@@ -91,7 +98,10 @@ impl Samples {
             return Err(fail("holds no samples".into()));
         }
         if let Some(odd) = ordered.iter().find(|a| a.shape[0] != count) {
-            return Err(fail(format!("`{}` holds {} samples, the first input {count}", odd.name, odd.shape[0])));
+            return Err(fail(format!(
+                "`{}` holds {} samples, the first input {count}",
+                odd.name, odd.shape[0]
+            )));
         }
         if let Some(labels) = &labels
             && labels.len() != count
@@ -105,21 +115,34 @@ impl Samples {
 impl Samples {
     /// One input's stored integers (`[h, w, c]` or any shape of as many elements), one sample.
     pub(crate) fn read_raw(path: &Path, inputs: &[(&str, &[usize])]) -> Result<Samples, CliError> {
-        let [(name, shape)] = inputs else { return Err(CliError::in_file(path, "--raw serves networks with one input")) };
+        let [(name, shape)] = inputs else {
+            return Err(CliError::in_file(path, "--raw serves networks with one input"));
+        };
         let mut arrays = read_arrays(path)?;
         let array = arrays.remove(0);
         let wanted: usize = shape.iter().product();
         let integers = match array.elements {
             Elements::I64(v) => v,
             Elements::U8(v) => v.into_iter().map(i64::from).collect(),
-            Elements::F32(v) if v.iter().all(|x| x.fract() == 0.0 && x.abs() < 1e6) => v.into_iter().map(|x| x as i64).collect(),
-            Elements::F32(_) => return Err(CliError::in_file(path, "--raw takes stored integers, found fractions")),
+            Elements::F32(v) if v.iter().all(|x| x.fract() == 0.0 && x.abs() < 1e6) => {
+                v.into_iter().map(|x| x as i64).collect()
+            }
+            Elements::F32(_) => {
+                return Err(CliError::in_file(path, "--raw takes stored integers, found fractions"));
+            }
         };
         if integers.len() != wanted {
-            return Err(CliError::in_file(path, format!("holds {} values, input `{name}` takes {wanted}", integers.len())));
+            return Err(CliError::in_file(
+                path,
+                format!("holds {} values, input `{name}` takes {wanted}", integers.len()),
+            ));
         }
         let shape = [&[1], *shape].concat();
-        Ok(Samples { arrays: vec![Array { name: (*name).into(), shape, elements: Elements::I64(integers) }], labels: None, count: 1 })
+        Ok(Samples {
+            arrays: vec![Array { name: (*name).into(), shape, elements: Elements::I64(integers) }],
+            labels: None,
+            count: 1,
+        })
     }
 
     /// Stored integers of a sample, if the samples hold stored integers.
@@ -162,10 +185,19 @@ fn check_shape(array: &Array, input: &str, shape: &[usize]) -> Result<(), String
     let without_batch = shape.strip_prefix(&[1]).unwrap_or(shape);
     if array.shape.is_empty() || (per_sample != without_batch && per_sample != shape) {
         let wanted: Vec<String> = without_batch.iter().map(ToString::to_string).collect();
-        return Err(format!("`{}` has shape {:?}, but input `{input}` takes [n, {}]", array.name, array.shape, wanted.join(", ")));
+        return Err(format!(
+            "`{}` has shape {:?}, but input `{input}` takes [n, {}]",
+            array.name,
+            array.shape,
+            wanted.join(", ")
+        ));
     }
     if matches!(array.elements, Elements::I64(_)) {
-        return Err(format!("`{}` holds {} values, but input `{input}` takes float32, or uint8 pixels", array.name, array.elements.type_name()));
+        return Err(format!(
+            "`{}` holds {} values, but input `{input}` takes float32, or uint8 pixels",
+            array.name,
+            array.elements.type_name()
+        ));
     }
     Ok(())
 }
@@ -188,7 +220,10 @@ fn quoted(names: &[&str]) -> String {
 /// Reads every array of an `.npz`, or the one of an `.npy`.
 fn read_arrays(path: &Path) -> Result<Vec<Array>, CliError> {
     if path.is_dir() {
-        return Err(CliError::in_file(path, "is a folder; samples are read from .npz and .npy files"));
+        return Err(CliError::in_file(
+            path,
+            "is a folder; samples are read from .npz and .npy files",
+        ));
     }
     let bytes = read_file(path)?;
     let fail = |reason: String| CliError::in_file(path, reason);
@@ -202,7 +237,8 @@ fn read_arrays(path: &Path) -> Result<Vec<Array>, CliError> {
 }
 
 fn parse_npz(bytes: &[u8]) -> Result<Vec<Array>, String> {
-    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("damaged .npz: {e}"))?;
+    let mut archive =
+        zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("damaged .npz: {e}"))?;
     let mut out = Vec::new();
     let mut names = Vec::with_capacity(archive.len().min(bytes.len()));
     for name in archive.file_names() {
@@ -210,13 +246,21 @@ fn parse_npz(bytes: &[u8]) -> Result<Vec<Array>, String> {
     }
     names.sort();
     for file_name in names {
-        let mut member = archive.by_name(&file_name).map_err(|e| format!("damaged .npz: `{file_name}`: {e}"))?;
+        let mut member =
+            archive.by_name(&file_name).map_err(|e| format!("damaged .npz: `{file_name}`: {e}"))?;
         let Some(name) = file_name.strip_suffix(".npy") else { continue };
-        let limit = member.compressed_size().min(bytes.len() as u64).saturating_mul(MAX_INFLATION) + 4096;
+        let limit =
+            member.compressed_size().min(bytes.len() as u64).saturating_mul(MAX_INFLATION) + 4096;
         let mut content = Vec::new();
-        member.by_ref().take(limit + 1).read_to_end(&mut content).map_err(|e| format!("damaged .npz: `{file_name}`: {e}"))?;
+        member
+            .by_ref()
+            .take(limit + 1)
+            .read_to_end(&mut content)
+            .map_err(|e| format!("damaged .npz: `{file_name}`: {e}"))?;
         if content.len() as u64 > limit {
-            return Err(format!("`{file_name}` unpacks to more than {MAX_INFLATION} times its size: refused"));
+            return Err(format!(
+                "`{file_name}` unpacks to more than {MAX_INFLATION} times its size: refused"
+            ));
         }
         out.push(parse_npy(name, &content)?);
     }
@@ -227,14 +271,24 @@ fn parse_npz(bytes: &[u8]) -> Result<Vec<Array>, String> {
 }
 
 fn parse_npy(name: &str, bytes: &[u8]) -> Result<Array, String> {
-    let npy = npyz::NpyFile::new(bytes).map_err(|e| format!("`{name}`: damaged .npy header: {e}"))?;
-    let shape: Vec<usize> = npy.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect();
+    let npy =
+        npyz::NpyFile::new(bytes).map_err(|e| format!("`{name}`: damaged .npy header: {e}"))?;
+    let shape: Vec<usize> =
+        npy.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect();
     if npy.order() != npyz::Order::C && shape.len() > 1 {
-        return Err(format!("`{name}` is stored in Fortran order\n  hint: numpy.ascontiguousarray before saving"));
+        return Err(format!(
+            "`{name}` is stored in Fortran order\n  hint: numpy.ascontiguousarray before saving"
+        ));
     }
     let dtype = npy.dtype().descr();
-    let count = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= bytes.len());
-    let Some(count) = count else { return Err(format!("`{name}` claims shape {shape:?}, more than its {} bytes hold", bytes.len())) };
+    let count =
+        shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= bytes.len());
+    let Some(count) = count else {
+        return Err(format!(
+            "`{name}` claims shape {shape:?}, more than its {} bytes hold",
+            bytes.len()
+        ));
+    };
     let kind = dtype.trim_matches('\'').trim_start_matches(['<', '|', '>', '=']).to_string();
     let big_endian = dtype.trim_matches('\'').starts_with('>');
     if big_endian {
@@ -243,16 +297,29 @@ fn parse_npy(name: &str, bytes: &[u8]) -> Result<Array, String> {
     let elements = match kind.as_str() {
         "u1" => npy.into_vec::<u8>().map(Elements::U8),
         "f4" => npy.into_vec::<f32>().map(Elements::F32),
-        "f8" => npy.into_vec::<f64>().map(|v| Elements::F32(v.into_iter().map(|x| x as f32).collect())),
+        "f8" => {
+            npy.into_vec::<f64>().map(|v| Elements::F32(v.into_iter().map(|x| x as f32).collect()))
+        }
         "i8" => npy.into_vec::<i64>().map(Elements::I64),
-        "i4" => npy.into_vec::<i32>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect())),
-        "i2" => npy.into_vec::<i16>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect())),
+        "i4" => {
+            npy.into_vec::<i32>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect()))
+        }
+        "i2" => {
+            npy.into_vec::<i16>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect()))
+        }
         "i1" => npy.into_vec::<i8>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect())),
-        _ => return Err(format!("`{name}` has element type {dtype}; float32, float64, uint8 and signed integers are read")),
+        _ => {
+            return Err(format!(
+                "`{name}` has element type {dtype}; float32, float64, uint8 and signed integers are read"
+            ));
+        }
     };
     let elements = elements.map_err(|e| format!("`{name}`: damaged .npy: {e}"))?;
     if elements.len() != count {
-        return Err(format!("`{name}` holds {} elements, its shape {shape:?} says {count}", elements.len()));
+        return Err(format!(
+            "`{name}` holds {} elements, its shape {shape:?} says {count}",
+            elements.len()
+        ));
     }
     Ok(Array { name: name.into(), shape, elements })
 }

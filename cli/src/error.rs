@@ -65,7 +65,10 @@ pub(crate) fn describe(path: &Path, error: &std::io::Error) -> String {
 fn similar_file(path: &Path) -> Option<PathBuf> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let wanted = path.file_name()?.to_str()?;
-    let mut names: Vec<String> = std::fs::read_dir(folder).ok()?.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .ok()?
+        .filter_map(|e| e.ok()?.file_name().into_string().ok())
+        .collect();
     names.sort();
     let near = names.into_iter().map(|n| (distance(wanted, &n), n)).min()?;
     (near.0 <= 2 && near.0 < wanted.len()).then(|| path.with_file_name(near.1))

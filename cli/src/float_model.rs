@@ -18,29 +18,50 @@ pub(crate) struct Reference {
 
 impl Reference {
     /// From the bytes of the original ONNX file, shapes fixed as the program's inputs say.
-    pub(crate) fn new(onnx: Vec<u8>, shapes: &std::collections::BTreeMap<String, usize>) -> Result<Reference, CliError> {
+    pub(crate) fn new(
+        onnx: Vec<u8>,
+        shapes: &std::collections::BTreeMap<String, usize>,
+    ) -> Result<Reference, CliError> {
         let options = LoadOptions { shapes: shapes.clone(), ..LoadOptions::default() };
         let graph = load_bytes(Bytes::from(onnx), &options).map_err(CliError::refused)?.graph;
         let value = |v: &ir::graph::ValueId| &graph.values[v.0 as usize];
-        let inputs = graph.inputs.iter().map(|v| (value(v).name.clone(), value(v).shape.clone())).collect();
-        let output = graph.outputs.first().map(|v| value(v).name.clone()).ok_or_else(|| CliError::refused("the float model has no output"))?;
+        let inputs =
+            graph.inputs.iter().map(|v| (value(v).name.clone(), value(v).shape.clone())).collect();
+        let output = graph
+            .outputs
+            .first()
+            .map(|v| value(v).name.clone())
+            .ok_or_else(|| CliError::refused("the float model has no output"))?;
         let model = FloatModel::load(&ir::onnx::save(&graph)).map_err(CliError::refused)?;
         Ok(Reference { model, inputs, output })
     }
 
     /// Reads the file and checks that it is the one the program was compiled from.
-    pub(crate) fn open(path: &Path, sha256: &str, shapes: &std::collections::BTreeMap<String, usize>) -> Result<Reference, CliError> {
+    pub(crate) fn open(
+        path: &Path,
+        sha256: &str,
+        shapes: &std::collections::BTreeMap<String, usize>,
+    ) -> Result<Reference, CliError> {
         let bytes = read_file(path)?;
         let found = sha256_hex(&bytes);
         if found != sha256 {
-            return Err(CliError::in_file(path, format!("is not the model this program was compiled from (sha256 {}.., expected {}..)", &found[..12], sha256.get(..12).unwrap_or(sha256))));
+            return Err(CliError::in_file(
+                path,
+                format!(
+                    "is not the model this program was compiled from (sha256 {}.., expected {}..)",
+                    &found[..12],
+                    sha256.get(..12).unwrap_or(sha256)
+                ),
+            ));
         }
         Reference::new(bytes, shapes).map_err(|e| CliError::in_file(path, e))
     }
 
     /// The first output's values for one sample.
     pub(crate) fn run(&self, inputs: &[Vec<f32>]) -> Result<Vec<f32>, CliError> {
-        let tensors = self.inputs.iter().zip(inputs).map(|((name, shape), data)| (name.as_str(), FloatTensor { shape: shape.clone(), data: data.clone() }));
+        let tensors = self.inputs.iter().zip(inputs).map(|((name, shape), data)| {
+            (name.as_str(), FloatTensor { shape: shape.clone(), data: data.clone() })
+        });
         let tensors: Vec<(&str, FloatTensor)> = tensors.collect();
         let mut out = self.model.run(&tensors, &[&self.output]).map_err(CliError::refused)?;
         out.pop().map(|t| t.data).ok_or_else(|| CliError::refused("the float model gave no output"))

@@ -29,7 +29,12 @@ pub(crate) fn ends(program: &Program, bindings: &[isa::program::IoBinding]) -> V
 }
 
 /// Real values of every input for sample `index`: floats as they are, uint8 through the preprocessing.
-pub(crate) fn real_inputs(samples: &Samples, index: usize, inputs: &[QValue], how: Option<&Preprocess>) -> Result<Vec<Vec<f32>>, CliError> {
+pub(crate) fn real_inputs(
+    samples: &Samples,
+    index: usize,
+    inputs: &[QValue],
+    how: Option<&Preprocess>,
+) -> Result<Vec<Vec<f32>>, CliError> {
     let mut out = Vec::with_capacity(inputs.len());
     for (array, input) in samples.arrays.iter().zip(inputs) {
         let n: usize = array.shape[1..].iter().product();
@@ -100,7 +105,9 @@ impl Scores {
             self.labelled += 1;
             self.top1 += u64::from(best == label);
             // Rank by value, ties to the lower index, as arg-max does.
-            let above = |v: f32| ours.iter().enumerate().filter(|&(i, &o)| o > v || (o == v && i < label)).count();
+            let above = |v: f32| {
+                ours.iter().enumerate().filter(|&(i, &o)| o > v || (o == v && i < label)).count()
+            };
             self.top5 += u64::from(ours.get(label).is_some_and(|&v| above(v) < 5));
         }
         if let Some(float) = float {
@@ -139,7 +146,8 @@ impl Scores {
             top5: fraction(self.top5, self.labelled),
             reference_top1: fraction(self.reference_top1, self.labelled.min(self.compared)),
             agreement: fraction(self.agree, self.compared),
-            sqnr_db: (self.compared > 0 && self.noise > 0.0).then(|| 10.0 * (self.signal / self.noise).log10()),
+            sqnr_db: (self.compared > 0 && self.noise > 0.0)
+                .then(|| 10.0 * (self.signal / self.noise).log10()),
         }
     }
 }
@@ -154,7 +162,10 @@ mod tests {
         s.add(&[0.0, 2.0, 1.0], Some(1), Some(&[0.0, 2.0, 1.5]));
         s.add(&[3.0, 2.0, 1.0], Some(2), Some(&[0.0, 1.0, 2.0]));
         let a = s.accuracy();
-        assert_eq!((a.samples, a.top1, a.top5, a.reference_top1, a.agreement), (Some(2), Some(0.5), Some(1.0), Some(1.0), Some(0.5)));
+        assert_eq!(
+            (a.samples, a.top1, a.top5, a.reference_top1, a.agreement),
+            (Some(2), Some(0.5), Some(1.0), Some(1.0), Some(0.5))
+        );
         assert_eq!(arg_max(&[1, 3, 3]), 1);
     }
 

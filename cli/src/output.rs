@@ -77,22 +77,34 @@ impl AtomicFile {
         if target.is_dir() {
             return Err(CliError::in_file(target, "is a folder; name a file to write"));
         }
-        let name = target.file_name().ok_or_else(|| CliError::in_file(target, "is not a file name"))?;
+        let name =
+            target.file_name().ok_or_else(|| CliError::in_file(target, "is not a file name"))?;
         let mut partial_name = std::ffi::OsString::from(".");
         partial_name.push(name);
         partial_name.push(format!(".{}.partial", std::process::id()));
         let partial = target.with_file_name(partial_name);
         let file = std::fs::File::create(&partial).map_err(|e| {
-            let folder = target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let reason = if folder.is_dir() { describe(&partial, &e) } else { format!("folder `{}` does not exist", folder.display()) };
+            let folder =
+                target.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let reason = if folder.is_dir() {
+                describe(&partial, &e)
+            } else {
+                format!("folder `{}` does not exist", folder.display())
+            };
             CliError::in_file(target, format!("cannot be written: {reason}"))
         })?;
-        Ok(AtomicFile { target: target.to_path_buf(), partial, file: Some(std::io::BufWriter::new(file)) })
+        Ok(AtomicFile {
+            target: target.to_path_buf(),
+            partial,
+            file: Some(std::io::BufWriter::new(file)),
+        })
     }
 
     /// Puts the complete file in place.
     pub(crate) fn commit(mut self) -> Result<(), CliError> {
-        let failed = |e: std::io::Error, target: &Path| CliError::in_file(target, format!("cannot be written: {e}"));
+        let failed = |e: std::io::Error, target: &Path| {
+            CliError::in_file(target, format!("cannot be written: {e}"))
+        };
         if let Some(mut file) = self.file.take() {
             file.flush().map_err(|e| failed(e, &self.target))?;
         }
@@ -128,6 +140,7 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
         return out.write_all(bytes).and_then(|()| out.flush()).map_err(|_| CliError::Closed);
     }
     let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes).map_err(|e| CliError::in_file(path, format!("cannot be written: {e}")))?;
+    file.write_all(bytes)
+        .map_err(|e| CliError::in_file(path, format!("cannot be written: {e}")))?;
     file.commit()
 }

@@ -7,7 +7,9 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 /// Markdown reference of all binaries (`docs/generated/cli.md`).
 #[must_use]
 pub fn cli_manual() -> String {
-    let mut out = String::from("# Command line\n\nGenerated from the argument definitions; `UPDATE_DOCS=1 cargo test -p qcc-tests --test docs` rewrites it.\n");
+    let mut out = String::from(
+        "# Command line\n\nGenerated from the argument definitions; `UPDATE_DOCS=1 cargo test -p qcc-tests --test docs` rewrites it.\n",
+    );
     for mut command in [crate::qcc::args::Cli::command(), crate::qsim::args::Cli::command()] {
         command.build();
         section(&mut out, &command, 2);
@@ -21,7 +23,10 @@ fn section(out: &mut String, command: &Command, level: usize) {
     if let Some(about) = command.get_about() {
         let _ = writeln!(out, "{about}.\n");
     }
-    let shown: Vec<&Arg> = command.get_arguments().filter(|a| !a.is_hide_set() && !["help", "version"].contains(&a.get_id().as_str())).collect();
+    let shown: Vec<&Arg> = command
+        .get_arguments()
+        .filter(|a| !a.is_hide_set() && !["help", "version"].contains(&a.get_id().as_str()))
+        .collect();
     // Options that all commands share are listed once, at the top.
     let shown: Vec<&Arg> = shown.into_iter().filter(|a| level == 2 || !a.is_global_set()).collect();
     if !shown.is_empty() {
@@ -53,11 +58,17 @@ fn spelling(arg: &Arg) -> String {
 
 fn meaning(arg: &Arg) -> String {
     let mut text = arg.get_help().map(ToString::to_string).unwrap_or_default();
-    let choices: Vec<String> = arg.get_possible_values().iter().filter(|v| !v.is_hide_set()).map(|v| format!("`{}`", v.get_name())).collect();
+    let choices: Vec<String> = arg
+        .get_possible_values()
+        .iter()
+        .filter(|v| !v.is_hide_set())
+        .map(|v| format!("`{}`", v.get_name()))
+        .collect();
     if matches!(arg.get_action(), ArgAction::Set | ArgAction::Append) && !choices.is_empty() {
         let _ = write!(text, " ({})", choices.join(", "));
     }
-    let defaults: Vec<String> = arg.get_default_values().iter().map(|v| v.to_string_lossy().into_owned()).collect();
+    let defaults: Vec<String> =
+        arg.get_default_values().iter().map(|v| v.to_string_lossy().into_owned()).collect();
     if matches!(arg.get_action(), ArgAction::Set) && !defaults.is_empty() {
         let _ = write!(text, "; default `{}`", defaults.join(" "));
     }

@@ -1,4 +1,5 @@
 //! The main job on the embedded network: compiled, simulated and checked through the binaries, as a user would.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,7 +48,10 @@ fn compile(program: &Path, more: &[&str]) {
 }
 
 fn simulate(program: &Path, more: &[&str]) -> Value {
-    let text = run(Command::new(env!("CARGO_BIN_EXE_qsim")).arg(program).args(["--format", "json"]).args(more));
+    let text = run(Command::new(env!("CARGO_BIN_EXE_qsim"))
+        .arg(program)
+        .args(["--format", "json"])
+        .args(more));
     serde_json::from_str(&text).unwrap()
 }
 
@@ -79,7 +83,15 @@ fn other_machines_and_widths_are_bit_exact_too() {
         &["--set", "array_rows=4"],
         &["--hw", "tiny8", "--weight-bits", "4"],
         &["--act-bits", "16", "--set", "acc_bits=48"],
-        &["--weight-bits", "5", "--per-tensor", "--set", "multiplier_bits=1", "--set", "add_multiplier_bits=1"],
+        &[
+            "--weight-bits",
+            "5",
+            "--per-tensor",
+            "--set",
+            "multiplier_bits=1",
+            "--set",
+            "add_multiplier_bits=1",
+        ],
     ];
     for (i, more) in cases.iter().enumerate() {
         let program = folder.file(&format!("{i}.bin"));
@@ -103,8 +115,10 @@ fn both_timing_cores_and_both_value_cores_agree() {
     assert_eq!(plain, careful);
     for engine in ["load", "mxu", "vpu", "store"] {
         let cycles = &plain["cycles"]["engines"][engine];
-        let waits: u64 = cycles["wait"].as_object().unwrap().values().map(|v| v.as_u64().unwrap()).sum();
-        let sum = waits + ["busy", "idle", "done"].map(|k| cycles[k].as_u64().unwrap()).iter().sum::<u64>();
+        let waits: u64 =
+            cycles["wait"].as_object().unwrap().values().map(|v| v.as_u64().unwrap()).sum();
+        let sum = waits
+            + ["busy", "idle", "done"].map(|k| cycles[k].as_u64().unwrap()).iter().sum::<u64>();
         assert_eq!(sum, plain["cycles"]["total"].as_u64().unwrap(), "{engine}");
     }
 }
@@ -144,7 +158,8 @@ fn the_same_inputs_give_the_same_bytes_on_any_number_of_threads() {
 #[test]
 fn assembly_text_rebuilds_the_same_bytes() {
     let folder = Folder::new("assembly");
-    let (program, text, again) = (folder.file("p.bin"), folder.file("p.qasm"), folder.file("again.bin"));
+    let (program, text, again) =
+        (folder.file("p.bin"), folder.file("p.qasm"), folder.file("again.bin"));
     compile(&program, &["--embed-float"]);
     let qsim = || Command::new(env!("CARGO_BIN_EXE_qsim"));
     run(qsim().arg("disasm").arg(&program).arg("-o").arg(&text));

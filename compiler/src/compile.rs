@@ -56,7 +56,11 @@ impl Network {
     ///
     /// # Errors
     /// [`CompileError::Calibrate`].
-    pub fn calibrate(&self, samples: impl IntoIterator<Item = Result<Sample, String>>, options: &Options) -> Result<Calibration, CompileError> {
+    pub fn calibrate(
+        &self,
+        samples: impl IntoIterator<Item = Result<Sample, String>>,
+        options: &Options,
+    ) -> Result<Calibration, CompileError> {
         Ok(with_data(&self.graph, &GraphRunner::new(&self.graph), samples, options)?)
     }
 
@@ -72,7 +76,12 @@ impl Network {
     ///
     /// # Errors
     /// [`CompileError::Quantize`].
-    pub fn quantize(&self, calibration: &Calibration, options: &Options, hw: &Hardware) -> Result<QGraph, CompileError> {
+    pub fn quantize(
+        &self,
+        calibration: &Calibration,
+        options: &Options,
+        hw: &Hardware,
+    ) -> Result<QGraph, CompileError> {
         Ok(quantize(&self.graph, calibration, options, hw)?)
     }
 }

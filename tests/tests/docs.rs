@@ -1,10 +1,14 @@
 //! Generated pages are committed, and stale ones fail here. `UPDATE_DOCS=1` rewrites them.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::path::PathBuf;
 
 /// Name under `docs/generated/` and the text it must have.
 fn pages() -> Vec<(&'static str, String)> {
-    vec![("operators.md", ir::onnx::supported_ops_manual()), ("cli.md", qcc::reference::cli_manual())]
+    vec![
+        ("operators.md", ir::onnx::supported_ops_manual()),
+        ("cli.md", qcc::reference::cli_manual()),
+    ]
 }
 
 /// Pages that the crates they describe check themselves.
@@ -24,12 +28,25 @@ fn generated_pages_are_up_to_date() {
         }
         let held = std::fs::read_to_string(&path).unwrap_or_default();
         if held != text {
-            let at = held.lines().zip(text.lines()).position(|(a, b)| a != b).unwrap_or(held.lines().count().min(text.lines().count()));
+            let at = held
+                .lines()
+                .zip(text.lines())
+                .position(|(a, b)| a != b)
+                .unwrap_or(held.lines().count().min(text.lines().count()));
             let line = |t: &str| t.lines().nth(at).unwrap_or("<end>").to_string();
-            stale.push(format!("docs/generated/{name}, line {}:\n  committed: {}\n  generated: {}", at + 1, line(&held), line(&text)));
+            stale.push(format!(
+                "docs/generated/{name}, line {}:\n  committed: {}\n  generated: {}",
+                at + 1,
+                line(&held),
+                line(&text)
+            ));
         }
     }
-    assert!(stale.is_empty(), "stale pages (UPDATE_DOCS=1 cargo test -p qcc-tests --test docs rewrites them):\n{}", stale.join("\n"));
+    assert!(
+        stale.is_empty(),
+        "stale pages (UPDATE_DOCS=1 cargo test -p qcc-tests --test docs rewrites them):\n{}",
+        stale.join("\n")
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The invariants of ARCHITECTURE.md that are visible in the tree: who depends on whom, where floats and printing live, how large files are.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::path::{Path, PathBuf};
 
@@ -47,7 +48,9 @@ fn code(text: &str) -> &str {
 
 /// Whether a file holds nothing but tests.
 fn is_test(path: &Path) -> bool {
-    path.components().any(|c| ["tests", "testing", "tests.rs", "testing.rs"].iter().any(|name| c.as_os_str() == *name))
+    path.components().any(|c| {
+        ["tests", "testing", "tests.rs", "testing.rs"].iter().any(|name| c.as_os_str() == *name)
+    })
 }
 
 #[test]
@@ -64,19 +67,32 @@ fn crates_look_one_way() {
     ];
     for (name, may_see) in allowed {
         for dependency in dependencies(name) {
-            assert!(may_see.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+            assert!(
+                may_see.contains(&dependency.as_str()),
+                "{name} must not depend on {dependency}"
+            );
         }
     }
 }
 
 #[test]
 fn float_arithmetic_is_denied_where_integers_are_promised() {
-    let places = ["isa/src/numerics.rs", "kernels/src/lib.rs", "runtime/src/int8/mod.rs", "runtime/src/int8.rs", "simulator/src/exec.rs", "simulator/src/exec/mod.rs"];
+    let places = [
+        "isa/src/numerics.rs",
+        "kernels/src/lib.rs",
+        "runtime/src/int8/mod.rs",
+        "runtime/src/int8.rs",
+        "simulator/src/exec.rs",
+        "simulator/src/exec/mod.rs",
+    ];
     let mut held = 0;
     for place in places {
         let path = root().join(place);
         if let Ok(text) = std::fs::read_to_string(&path) {
-            assert!(text.contains("clippy::float_arithmetic"), "{place} does not deny float arithmetic");
+            assert!(
+                text.contains("clippy::float_arithmetic"),
+                "{place} does not deny float arithmetic"
+            );
             held += 1;
         }
     }
@@ -92,15 +108,24 @@ fn values_and_time_do_not_mix() {
         assert!(!code(&text).contains("stepped"), "{} sees the stepped core", path.display());
     }
     for (path, text) in sources(&root().join("timing/src/stepped")) {
-        assert!(!code(&text).contains("crate::event"), "{} sees the event-driven core", path.display());
+        assert!(
+            !code(&text).contains("crate::event"),
+            "{} sees the event-driven core",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn only_the_binaries_print_exit_or_read_their_surroundings() {
     for name in ["isa", "kernels", "ir", "runtime", "timing", "compiler", "simulator"] {
-        for (path, text) in sources(&root().join(name).join("src")).into_iter().filter(|(p, _)| !is_test(p.strip_prefix(root()).unwrap())) {
-            for banned in ["println!", "eprintln!", "process::exit", "SystemTime", "Instant::now", "env::var"] {
+        for (path, text) in sources(&root().join(name).join("src"))
+            .into_iter()
+            .filter(|(p, _)| !is_test(p.strip_prefix(root()).unwrap()))
+        {
+            for banned in
+                ["println!", "eprintln!", "process::exit", "SystemTime", "Instant::now", "env::var"]
+            {
                 assert!(!code(&text).contains(banned), "{} uses {banned}", path.display());
             }
         }
@@ -109,13 +134,23 @@ fn only_the_binaries_print_exit_or_read_their_surroundings() {
 
 #[test]
 fn files_stay_readable() {
-    for name in ["isa", "kernels", "ir", "runtime", "timing", "compiler", "simulator", "cli", "tests"] {
+    for name in
+        ["isa", "kernels", "ir", "runtime", "timing", "compiler", "simulator", "cli", "tests"]
+    {
         for (path, text) in sources(&root().join(name)) {
             let lines = text.lines().count();
             assert!(lines <= 800, "{} has {lines} lines", path.display());
-            assert!(is_test(&path) || text.starts_with("//!"), "{} does not say what it is", path.display());
+            assert!(
+                is_test(&path) || text.starts_with("//!"),
+                "{} does not say what it is",
+                path.display()
+            );
             for banned in ["todo!(", "unimplemented!(", concat!("FIX", "ME"), concat!("TO", "DO")] {
-                assert!(!text.contains(banned) || path.ends_with("invariants.rs"), "{} holds {banned}", path.display());
+                assert!(
+                    !text.contains(banned) || path.ends_with("invariants.rs"),
+                    "{} holds {banned}",
+                    path.display()
+                );
             }
         }
     }

@@ -124,6 +124,7 @@ fn parse_emit(text: &str) -> Result<(Emit, Option<PathBuf>), String> {
         Some((kind, file)) => (kind, Some(PathBuf::from(file))),
         None => (text, None),
     };
-    let kind = Emit::from_str(kind, false).map_err(|_| format!("`{kind}` is not one of asm, graph, qgraph, dot, tiles"))?;
+    let kind = Emit::from_str(kind, false)
+        .map_err(|_| format!("`{kind}` is not one of asm, graph, qgraph, dot, tiles"))?;
     Ok((kind, file))
 }

@@ -46,7 +46,8 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     if let Some(out) = &args.quantize.calib_out {
         write_file(out, calibration.to_json().as_bytes())?;
     }
-    let qgraph = network.quantize(&calibration, &options, &hw).map_err(|e| CliError::in_file(path, e))?;
+    let qgraph =
+        network.quantize(&calibration, &options, &hw).map_err(|e| CliError::in_file(path, e))?;
     let meta = Meta {
         model: network.graph.name.clone(),
         model_sha256: sha256_hex(&onnx),
@@ -62,7 +63,8 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let mut made = program(&qgraph, &hw, meta).map_err(|e| CliError::in_file(path, e))?;
     made.float_model = args.embed_float.then_some(onnx);
     let bytes = made.to_bytes().map_err(CliError::refused)?;
-    std::io::Write::write_all(&mut file, &bytes).map_err(|e| CliError::in_file(&target, describe(&target, &e)))?;
+    std::io::Write::write_all(&mut file, &bytes)
+        .map_err(|e| CliError::in_file(&target, describe(&target, &e)))?;
     file.commit()?;
     let words: usize = made.code.iter().map(|s| s.words.len()).sum();
     talk.note(format_args!(
@@ -75,17 +77,23 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     emit(args, &network.graph, &qgraph, &made)
 }
 
-fn import(path: &Path, shapes: &std::collections::BTreeMap<String, usize>) -> Result<Model, CliError> {
-    load(path, &LoadOptions { shapes: shapes.clone(), ..LoadOptions::default() }).map_err(CliError::refused)
+fn import(
+    path: &Path,
+    shapes: &std::collections::BTreeMap<String, usize>,
+) -> Result<Model, CliError> {
+    load(path, &LoadOptions { shapes: shapes.clone(), ..LoadOptions::default() })
+        .map_err(CliError::refused)
 }
 
 fn read_names(path: &Path) -> Result<Vec<String>, CliError> {
-    let text = String::from_utf8(read_file(path)?).map_err(|_| CliError::in_file(path, "is not text"))?;
+    let text =
+        String::from_utf8(read_file(path)?).map_err(|_| CliError::in_file(path, "is not text"))?;
     Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect())
 }
 
 fn options(args: &QuantizeArgs, how: Option<&Preprocess>) -> Result<Options, CliError> {
-    let observer = Observer::from_name(&args.observer).ok_or_else(|| CliError::Usage(format!("--observer {}: unknown", args.observer)))?;
+    let observer = Observer::from_name(&args.observer)
+        .ok_or_else(|| CliError::Usage(format!("--observer {}: unknown", args.observer)))?;
     Ok(Options {
         weight_bits: args.weight_bits,
         act_bits: if args.act_bits == "16" { 16 } else { 8 },
@@ -102,15 +110,27 @@ fn pixel_range(how: &Preprocess) -> (f32, f32) {
         let n = how.mean.len().max(how.std.len());
         (0..n).map(move |c| (pixel - how.mean[c % how.mean.len()]) / how.std[c % how.std.len()])
     };
-    ends(0.0).chain(ends(255.0)).fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
+    ends(0.0)
+        .chain(ends(255.0))
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
 }
 
 /// Ranges from a file, from samples, or from neither; with the hashes of the samples used.
-fn calibrate(network: &Network, args: &CompileArgs, options: &Options, how: Option<&Preprocess>, talk: Talk) -> Result<(Calibration, Vec<u64>), CliError> {
+fn calibrate(
+    network: &Network,
+    args: &CompileArgs,
+    options: &Options,
+    how: Option<&Preprocess>,
+    talk: Talk,
+) -> Result<(Calibration, Vec<u64>), CliError> {
     let q = &args.quantize;
     if let Some(path) = &q.calib_in {
-        let text = String::from_utf8(read_file(path)?).map_err(|_| CliError::in_file(path, "is not text"))?;
-        return Ok((Calibration::from_json(&text).map_err(|e| CliError::in_file(path, e))?, Vec::new()));
+        let text = String::from_utf8(read_file(path)?)
+            .map_err(|_| CliError::in_file(path, "is not text"))?;
+        return Ok((
+            Calibration::from_json(&text).map_err(|e| CliError::in_file(path, e))?,
+            Vec::new(),
+        ));
     }
     let Some(path) = &q.data else {
         if !q.no_data {
@@ -120,9 +140,11 @@ fn calibrate(network: &Network, args: &CompileArgs, options: &Options, how: Opti
         return Ok((calibration, Vec::new()));
     };
     let inputs = inputs(&network.graph);
-    let shapes: Vec<(&str, &[usize])> = inputs.iter().map(|v| (v.name.as_str(), v.view.onnx_shape.as_slice())).collect();
+    let shapes: Vec<(&str, &[usize])> =
+        inputs.iter().map(|v| (v.name.as_str(), v.view.onnx_shape.as_slice())).collect();
     let samples = Samples::read(path, &shapes)?;
-    let each = (0..samples.count).map(|i| real_inputs(&samples, i, &inputs, how).map_err(|e| e.to_string()));
+    let each = (0..samples.count)
+        .map(|i| real_inputs(&samples, i, &inputs, how).map_err(|e| e.to_string()));
     let calibration = network.calibrate(each, options).map_err(|e| CliError::in_file(path, e))?;
     Ok((calibration, samples.hashes()))
 }
@@ -137,21 +159,31 @@ fn inputs(graph: &Graph) -> Vec<QValue> {
             dtype: ir::qgraph::QType::I8,
             scale: 1.0,
             zero_point: 0,
-            view: ir::qgraph::View { onnx_shape: value.shape.clone(), perm: (0..value.shape.len()).collect() },
+            view: ir::qgraph::View {
+                onnx_shape: value.shape.clone(),
+                perm: (0..value.shape.len()).collect(),
+            },
         }
     };
     graph.inputs.iter().map(describe).collect()
 }
 
 /// Writes the intermediate forms asked for.
-fn emit(args: &CompileArgs, graph: &Graph, qgraph: &QGraph, made: &Program) -> Result<(), CliError> {
+fn emit(
+    args: &CompileArgs,
+    graph: &Graph,
+    qgraph: &QGraph,
+    made: &Program,
+) -> Result<(), CliError> {
     for (kind, file) in &args.emit {
         let text = match kind {
             Emit::Asm => isa::disasm::disassemble(made),
             Emit::Graph => graph.to_string(),
             Emit::Qgraph => qgraph.to_string(),
             Emit::Dot => qgraph.to_dot(),
-            Emit::Tiles => made.nodes.iter().map(|n| format!("{}\t{}\t{}\n", n.name, n.op, n.tile)).collect(),
+            Emit::Tiles => {
+                made.nodes.iter().map(|n| format!("{}\t{}\t{}\n", n.name, n.op, n.tile)).collect()
+            }
         };
         match file {
             Some(path) => write_file(path, text.as_bytes())?,

@@ -23,7 +23,14 @@ pub(crate) struct Checker<'a> {
 impl<'a> Checker<'a> {
     /// A checker for one sample; `expected` holds every value of the reference graph.
     pub(crate) fn new(program: &'a Program, expected: &'a [QTensor], sample: u64) -> Checker<'a> {
-        Checker { program, expected, sample, seen: vec![0; expected.len()], mismatches: 0, first: None }
+        Checker {
+            program,
+            expected,
+            sample,
+            seen: vec![0; expected.len()],
+            mismatches: 0,
+            first: None,
+        }
     }
 
     /// Compares one piece: `values` in `[h, w, c]` order of the note's box.
@@ -59,13 +66,19 @@ impl<'a> Checker<'a> {
     /// Name of the node that computes a tensor.
     fn producer(&self, tensor: u32) -> String {
         let notes = self.program.code.iter().flat_map(|s| &s.notes);
-        let node = notes.filter(|n| n.tile.is_some_and(|t| t.tensor == tensor)).find_map(|n| self.program.nodes.get(n.node as usize));
+        let node = notes
+            .filter(|n| n.tile.is_some_and(|t| t.tensor == tensor))
+            .find_map(|n| self.program.nodes.get(n.node as usize));
         node.map_or_else(String::new, |n| n.name.clone())
     }
 
     /// Tensors of which every element was seen exactly once.
     pub(crate) fn layers(&self) -> u64 {
-        self.seen.iter().zip(self.expected).filter(|(seen, t)| **seen == t.len() as u64 && t.len() > 0).count() as u64
+        self.seen
+            .iter()
+            .zip(self.expected)
+            .filter(|(seen, t)| **seen == t.len() as u64 && !t.is_empty())
+            .count() as u64
     }
 }
 

@@ -14,9 +14,15 @@ const LABELS: &[u8] = include_bytes!("../../../programs/fashion_mnist/labels.txt
 
 /// Writes the embedded files to `folder`, compiles and runs them there, and says which commands do the same.
 pub(super) fn demo(folder: &Path, talk: Talk) -> Result<(), CliError> {
-    std::fs::create_dir_all(folder).map_err(|e| CliError::in_file(folder, format!("cannot be made: {e}")))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|e| CliError::in_file(folder, format!("cannot be made: {e}")))?;
     let file = |name: &str| folder.join(name).display().to_string();
-    for (name, bytes) in [("fashion_mnist.onnx", MODEL), ("calibration.npz", CALIBRATION), ("test.npz", TEST), ("labels.txt", LABELS)] {
+    for (name, bytes) in [
+        ("fashion_mnist.onnx", MODEL),
+        ("calibration.npz", CALIBRATION),
+        ("test.npz", TEST),
+        ("labels.txt", LABELS),
+    ] {
         write_file(&folder.join(name), bytes)?;
     }
     let compile = [
@@ -42,7 +48,10 @@ pub(super) fn demo(folder: &Path, talk: Talk) -> Result<(), CliError> {
         "--trace".into(),
     ];
     talk.note(format_args!("$ {}", compile.join(" ")));
-    crate::qcc::compile::compile_command(&crate::qcc::args::Cli::parse_from(&compile).compile, talk)?;
+    crate::qcc::compile::compile_command(
+        &crate::qcc::args::Cli::parse_from(&compile).compile,
+        talk,
+    )?;
     talk.note(format_args!("$ {}", run.join(" ")));
     super::run::run(&super::args::Cli::parse_from(&run).run, talk)?;
     print(&format!("\nthe same by hand:\n  {}\n  {}\n", compile.join(" "), run.join(" ")))

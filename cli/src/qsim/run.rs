@@ -9,9 +9,9 @@ use isa::Program;
 use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 use runtime::Prepared as HostNetwork;
-use simulator::report::{Check, ProgramFile, Report};
 use simulator::exec::Kernels;
 use simulator::machine::{Machine, Order, Prepared};
+use simulator::report::{Check, ProgramFile, Report};
 use simulator::trace::{TraceOptions, TraceWriter};
 
 use super::args::RunArgs;
@@ -40,10 +40,18 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
     };
     if let (Some(file), Some(target)) = (trace_file, &trace_path) {
         file.commit()?;
-        talk.note(format_args!("wrote {} (open it in a trace viewer such as ui.perfetto.dev)", target.display()));
+        talk.note(format_args!(
+            "wrote {} (open it in a trace viewer such as ui.perfetto.dev)",
+            target.display()
+        ));
     }
-    let file = ProgramFile { hash: sha256_hex(&bytes), bytes: bytes.len() as u64, schema: isa::program::FORMAT_VERSION };
-    let mut report = Report::new(&program, &program.hardware, &file, &timing).map_err(|e| CliError::in_file(path, e))?;
+    let file = ProgramFile {
+        hash: sha256_hex(&bytes),
+        bytes: bytes.len() as u64,
+        schema: isa::program::FORMAT_VERSION,
+    };
+    let mut report = Report::new(&program, &program.hardware, &file, &timing)
+        .map_err(|e| CliError::in_file(path, e))?;
     if !args.timing_only {
         let run = Run::new(&program, args, talk)?;
         run.samples(&mut report)?;
@@ -65,7 +73,11 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
 }
 
 /// Times the program and writes its timeline.
-fn traced(program: &Program, mode: timing::Mode, file: &mut AtomicFile) -> Result<timing::Timing, Box<dyn std::error::Error>> {
+fn traced(
+    program: &Program,
+    mode: timing::Mode,
+    file: &mut AtomicFile,
+) -> Result<timing::Timing, Box<dyn std::error::Error>> {
     let hardware = &program.hardware;
     let mut writer = TraceWriter::new(file, program, hardware.clock_mhz, TraceOptions::default());
     let timing = timing::run_on(program, hardware, mode, &mut writer)?;
@@ -79,7 +91,10 @@ fn retime(program: &mut Program, args: &RunArgs) -> Result<(), CliError> {
     let fixed = program.hardware.incompatible_with(&hw);
     if !fixed.is_empty() {
         let names: Vec<String> = fixed.iter().map(|n| format!("`{n}`")).collect();
-        return Err(CliError::Refused(format!("{} cannot change after compilation\n  hint: qcc --set compiles for another machine", names.join(", "))));
+        return Err(CliError::Refused(format!(
+            "{} cannot change after compilation\n  hint: qcc --set compiles for another machine",
+            names.join(", ")
+        )));
     }
     program.hardware = hw;
     Ok(())
@@ -90,7 +105,10 @@ fn trace_target(given: Option<&Path>, program: &Path) -> Result<PathBuf, CliErro
     let Some(given) = given else { return Ok(program.with_extension("trace.json")) };
     match given.extension().and_then(|e| e.to_str()) {
         Some("json") => Ok(given.to_path_buf()),
-        _ => Err(CliError::Usage(format!("--trace={}: unknown trace form\n  hint: the extension says it; .json is the timeline", given.display()))),
+        _ => Err(CliError::Usage(format!(
+            "--trace={}: unknown trace form\n  hint: the extension says it; .json is the timeline",
+            given.display()
+        ))),
     }
 }
 
@@ -126,13 +144,28 @@ impl<'a> Run<'a> {
         let order = Order::round_robin(program).map_err(CliError::refused)?;
         let reference = match (&program.reference, args.check) {
             (_, false) => None,
-            (None, true) => return Err(CliError::Refused("--check: the program holds no reference graph".into())),
+            (None, true) => {
+                return Err(CliError::Refused(
+                    "--check: the program holds no reference graph".into(),
+                ));
+            }
             (Some(bytes), true) => {
-                let text = std::str::from_utf8(bytes).map_err(|_| CliError::refused("the program's reference graph is not text"))?;
+                let text = std::str::from_utf8(bytes)
+                    .map_err(|_| CliError::refused("the program's reference graph is not text"))?;
                 Some(text.parse::<QGraph>().map_err(CliError::refused)?)
             }
         };
-        Ok(Run { program, args, talk, machine, order, kernels, inputs: ends(program, &program.inputs), outputs: ends(program, &program.outputs), reference })
+        Ok(Run {
+            program,
+            args,
+            talk,
+            machine,
+            order,
+            kernels,
+            inputs: ends(program, &program.inputs),
+            outputs: ends(program, &program.outputs),
+            reference,
+        })
     }
 
     /// Runs every sample and fills in accuracy and check.
@@ -143,7 +176,10 @@ impl<'a> Run<'a> {
             None => None,
         };
         let float = self.float()?;
-        let results: Vec<Result<Outcome, CliError>> = (0..samples.count).into_par_iter().map(|i| self.sample(&samples, i, host.as_ref(), float.as_ref())).collect();
+        let results: Vec<Result<Outcome, CliError>> = (0..samples.count)
+            .into_par_iter()
+            .map(|i| self.sample(&samples, i, host.as_ref(), float.as_ref()))
+            .collect();
         let mut scores = Scores::default();
         let mut check = Check::default();
         let labelled = samples.labels.is_some();
@@ -152,7 +188,11 @@ impl<'a> Run<'a> {
             scores.merge(&outcome.scores);
             if let (Some(graph), Some(c)) = (&self.reference, outcome.check) {
                 if c.layers != visible(self.program, graph) {
-                    return Err(CliError::Failed(format!("{} of {} tensors were seen whole", c.layers, visible(self.program, graph))));
+                    return Err(CliError::Failed(format!(
+                        "{} of {} tensors were seen whole",
+                        c.layers,
+                        visible(self.program, graph)
+                    )));
                 }
                 check.layers = Some(check.layers.unwrap_or(0) + c.layers);
                 check.mismatches = Some(check.mismatches.unwrap_or(0) + c.mismatches);
@@ -174,16 +214,21 @@ impl<'a> Run<'a> {
     }
 
     fn read_samples(&self) -> Result<Samples, CliError> {
-        let shapes: Vec<(&str, &[usize])> = self.inputs.iter().map(|v| (v.name.as_str(), v.view.onnx_shape.as_slice())).collect();
+        let shapes: Vec<(&str, &[usize])> =
+            self.inputs.iter().map(|v| (v.name.as_str(), v.view.onnx_shape.as_slice())).collect();
         let path = self.args.data.as_ref().or(self.args.input.as_ref());
         let Some(path) = path else { return Ok(self.random_sample()) };
         if self.args.raw {
             return Samples::read_raw(path, &shapes);
         }
         let samples = Samples::read(path, &shapes)?;
-        let overlap = samples.hashes().iter().filter(|h| self.program.meta.sample_hashes.contains(h)).count();
+        let overlap =
+            samples.hashes().iter().filter(|h| self.program.meta.sample_hashes.contains(h)).count();
         if self.args.data.is_some() && overlap > 0 {
-            self.talk.warn(format_args!("{overlap} of {} samples were used for calibration: accuracy on them says little", samples.count));
+            self.talk.warn(format_args!(
+                "{overlap} of {} samples were used for calibration: accuracy on them says little",
+                samples.count
+            ));
         }
         Ok(samples)
     }
@@ -192,10 +237,15 @@ impl<'a> Run<'a> {
     fn random_sample(&self) -> Samples {
         let mut rng = rand_pcg::Pcg64Mcg::seed_from_u64(self.args.seed);
         let arrays = self.inputs.iter().map(|v| {
-            let (lo, hi) = if v.dtype == ir::qgraph::QType::I16 { (-32768, 32767) } else { (-128, 127) };
+            let (lo, hi) =
+                if v.dtype == ir::qgraph::QType::I16 { (-32768, 32767) } else { (-128, 127) };
             let n = v.shape.h * v.shape.w * v.shape.c;
             let shape = [&[1], v.view.onnx_shape.as_slice()].concat();
-            Array { name: v.name.clone(), shape, elements: Elements::I64((0..n).map(|_| rng.random_range(lo..=hi)).collect()) }
+            Array {
+                name: v.name.clone(),
+                shape,
+                elements: Elements::I64((0..n).map(|_| rng.random_range(lo..=hi)).collect()),
+            }
         });
         Samples { arrays: arrays.collect(), labels: None, count: 1 }
     }
@@ -208,12 +258,20 @@ impl<'a> Run<'a> {
             return Reference::open(path, &meta.model_sha256, &shapes).map(Some);
         }
         match &self.program.float_model {
-            Some(bytes) if self.args.data.is_some() => Reference::new(bytes.clone(), &shapes).map(Some),
+            Some(bytes) if self.args.data.is_some() => {
+                Reference::new(bytes.clone(), &shapes).map(Some)
+            }
             _ => Ok(None),
         }
     }
 
-    fn sample(&self, samples: &Samples, index: usize, host: Option<&HostNetwork<'_>>, float: Option<&Reference>) -> Result<Outcome, CliError> {
+    fn sample(
+        &self,
+        samples: &Samples,
+        index: usize,
+        host: Option<&HostNetwork<'_>>,
+        float: Option<&Reference>,
+    ) -> Result<Outcome, CliError> {
         let (real, stored) = self.stored_inputs(samples, index)?;
         let mut machine = Machine::new(&self.machine, self.kernels);
         for (i, values) in stored.iter().enumerate() {
@@ -221,17 +279,23 @@ impl<'a> Run<'a> {
         }
         let mut check = None;
         if let Some(host) = host {
-            let tensors: Vec<_> = self.inputs.iter().zip(&stored).map(|(v, x)| tensor(v, x)).collect();
+            let tensors: Vec<_> =
+                self.inputs.iter().zip(&stored).map(|(v, x)| tensor(v, x)).collect();
             let expected = host.run_all(&tensors).map_err(CliError::refused)?;
             let mut checker = Checker::new(self.program, &expected, index as u64);
             machine.run(&self.order, Some(&mut checker)).map_err(CliError::refused)?;
-            check = Some(Checked { layers: checker.layers(), mismatches: checker.mismatches, first: checker.first });
+            check = Some(Checked {
+                layers: checker.layers(),
+                mismatches: checker.mismatches,
+                first: checker.first,
+            });
         } else {
             machine.run(&self.order, None).map_err(CliError::refused)?;
         }
         let output = &self.outputs[0];
         let ints = machine.read_output(0).map_err(CliError::refused)?;
-        let real_out = runtime::dequantize(&tensor(output, &ints), output).map_err(CliError::refused)?;
+        let real_out =
+            runtime::dequantize(&tensor(output, &ints), output).map_err(CliError::refused)?;
         if index == 0
             && let Some(path) = &self.args.output
         {
@@ -249,11 +313,16 @@ impl<'a> Run<'a> {
 
     /// Real inputs (if the samples hold real values) and stored integers of one sample.
     #[expect(clippy::type_complexity, reason = "two lists, one per input")]
-    fn stored_inputs(&self, samples: &Samples, index: usize) -> Result<(Option<Vec<Vec<f32>>>, Vec<Vec<i32>>), CliError> {
+    fn stored_inputs(
+        &self,
+        samples: &Samples,
+        index: usize,
+    ) -> Result<(Option<Vec<Vec<f32>>>, Vec<Vec<i32>>), CliError> {
         if let Some(raw) = samples.raw(index) {
             return Ok((None, raw));
         }
-        let real = real_inputs(samples, index, &self.inputs, self.program.meta.preprocess.as_ref())?;
+        let real =
+            real_inputs(samples, index, &self.inputs, self.program.meta.preprocess.as_ref())?;
         let mut stored = Vec::with_capacity(real.len());
         for (values, input) in real.iter().zip(&self.inputs) {
             stored.push(integers(&runtime::quantize(values, input).map_err(CliError::refused)?));
@@ -261,7 +330,13 @@ impl<'a> Run<'a> {
         Ok((Some(real), stored))
     }
 
-    fn write_output(&self, path: &Path, output: &QValue, ints: &[i32], real: &[f32]) -> Result<(), CliError> {
+    fn write_output(
+        &self,
+        path: &Path,
+        output: &QValue,
+        ints: &[i32],
+        real: &[f32],
+    ) -> Result<(), CliError> {
         let (shape, values) = if self.args.raw {
             let s = output.shape;
             (vec![s.h, s.w, s.c], ints.iter().map(|&v| v as f32).collect())

@@ -19,7 +19,10 @@ pub(super) fn verify(path: &Path) -> Result<(), CliError> {
     let findings = isa::verify::verify(&program);
     if findings.is_empty() {
         let words: usize = program.code.iter().map(|s| s.words.len()).sum();
-        return print(&format!("{}: {words} words verified: no race, no deadlock, nothing read unwritten, every output byte written once\n", path.display()));
+        return print(&format!(
+            "{}: {words} words verified: no race, no deadlock, nothing read unwritten, every output byte written once\n",
+            path.display()
+        ));
     }
     let mut list = String::new();
     for finding in &findings {
@@ -30,9 +33,12 @@ pub(super) fn verify(path: &Path) -> Result<(), CliError> {
 
 /// Assembles a text file.
 pub(super) fn assemble(source: &Path, output: Option<&Path>, talk: Talk) -> Result<(), CliError> {
-    let text = String::from_utf8(read_file(source)?).map_err(|e| CliError::in_file(source, format!("is not text (byte {})", e.utf8_error().valid_up_to())))?;
+    let text = String::from_utf8(read_file(source)?).map_err(|e| {
+        CliError::in_file(source, format!("is not text (byte {})", e.utf8_error().valid_up_to()))
+    })?;
     let program = isa::asm::assemble(&text).map_err(|errors| {
-        let list: Vec<String> = errors.iter().map(|e| e.render(&source.display().to_string())).collect();
+        let list: Vec<String> =
+            errors.iter().map(|e| e.render(&source.display().to_string())).collect();
         CliError::Refused(format!("{}:\n{}", source.display(), list.join("\n")))
     })?;
     let target = output.map_or_else(|| source.with_extension("bin"), Path::to_path_buf);
