@@ -98,6 +98,15 @@ impl Memory {
         row as usize * self.hardware.array_rows as usize
     }
 
+    /// Fills the row behind the scratchpad with the low byte of `value` and returns its first byte: what the kernels read for
+    /// taps in the padding.
+    pub(crate) fn fill_padding(&mut self, value: i32) -> u32 {
+        let start = self.spad.len() - self.lanes() as usize;
+        let [low, ..] = value.to_le_bytes();
+        self.spad[start..].fill(low.cast_signed());
+        u32::try_from(start).expect("the scratchpad has fewer than 2^32 bytes")
+    }
+
     fn note(&mut self, space: Space, write: bool, address: u32) {
         if let Some(guard) = &mut self.guard {
             guard.touch(space, write, address);

@@ -10,6 +10,7 @@ mod elementwise;
 mod mover;
 mod requant;
 mod rows;
+mod taps;
 mod transfer;
 mod window;
 

@@ -6,15 +6,14 @@
 
 use std::ops::Range;
 
-use isa::access::WindowAxis;
 use isa::instructions::{MxuConv, MxuInput, MxuKernel};
 use isa::numerics::wrap;
 use kernels::{Accumulate, Rows, Sums, qs8_gemm_unpacked, qs16_gemm};
 
+use super::taps::TapRows;
 use super::{BUFFER, SAFE_PRODUCTS, Scratch};
 use crate::exec::array::{axes, nibble};
 use crate::exec::region::Region;
-use crate::exec::tap_position;
 use crate::memory::Memory;
 
 pub(in super::super) fn conv(
@@ -24,12 +23,8 @@ pub(in super::super) fn conv(
     memory: &mut Memory,
     scratch: &mut Scratch,
 ) {
-    let unit = Unit {
-        op,
-        kernel,
-        axes: axes(op, kernel, input),
-        region: Region::array(op.act, input, kernel.wide),
-    };
+    let region = Region::array(op.act, input, kernel.wide);
+    let unit = Unit { op, kernel, rows: TapRows::new(&axes(op, kernel, input), &region), region };
     let lanes = memory.lanes() as usize;
     let [taps, blocks] = [kernel.kh * kernel.kw, op.blocks];
     // Segments per piece: few enough for exact sums, and for the buffers.
@@ -52,7 +47,7 @@ pub(in super::super) fn conv(
 struct Unit<'a> {
     op: &'a MxuConv,
     kernel: &'a MxuKernel,
-    axes: [WindowAxis; 2],
+    rows: TapRows,
     region: Region,
 }
 
@@ -113,23 +108,6 @@ impl Unit<'_> {
         }
     }
 
-    /// Place in the region of every pixel's every tap, `None` in the padding.
-    fn for_each_window(
-        &self,
-        piece: &Piece,
-        pixels: Range<u32>,
-        mut visit: impl FnMut(Option<u32>),
-    ) {
-        for pixel in pixels {
-            let (y, x) = (pixel / self.op.tw, pixel % self.op.tw);
-            for tap in piece.taps.clone() {
-                let y = tap_position(&self.axes[0], y, tap / self.kernel.kw);
-                let x = tap_position(&self.axes[1], x, tap % self.kernel.kw);
-                visit(y.zip(x).map(|(y, x)| self.region.row(piece.blocks.start, y, x)));
-            }
-        }
-    }
-
     fn multiply_narrow(
         &self,
         piece: &Piece,
@@ -138,20 +116,19 @@ impl Unit<'_> {
         scratch: &mut Scratch,
     ) {
         let lanes = memory.lanes();
-        let pad_start = memory.spad.len() - lanes as usize;
-        let [pad, ..] = self.kernel.pad.to_le_bytes();
-        memory.spad[pad_start..].fill(pad.cast_signed());
-        let pad_start = u32::try_from(pad_start).expect("the scratchpad has fewer than 2^32 bytes");
+        let pad_start = memory.fill_padding(self.kernel.pad);
         scratch.offsets.clear();
         let rows = pixels.len();
-        let (count, block_stride) =
-            (piece.blocks.end - piece.blocks.start, self.region.block_stride);
-        self.for_each_window(piece, pixels, |row| match row {
-            Some(row) => {
-                scratch.offsets.extend((0..count).map(|block| (row + block * block_stride) * lanes))
-            }
-            None => scratch.offsets.extend((0..count).map(|_| pad_start)),
-        });
+        let (blocks, block_stride) = (piece.blocks.clone(), self.region.block_stride);
+        for pixel in pixels {
+            self.rows.for_each(pixel, piece.taps.clone(), |row| match row {
+                Some(row) => {
+                    let starts = blocks.clone().map(|block| (row + block * block_stride) * lanes);
+                    scratch.offsets.extend(starts);
+                }
+                None => scratch.offsets.extend(std::iter::repeat_n(pad_start, blocks.len())),
+            });
+        }
         let columns = self.kernel.cols as usize;
         scratch.sums.clear();
         scratch.sums.resize(rows * columns, 0);
@@ -173,20 +150,22 @@ impl Unit<'_> {
         let pad = i16::try_from(self.kernel.pad).expect("the field has 16 bits");
         let plane_stride = self.region.plane_stride.unwrap_or(0);
         windows.clear();
-        self.for_each_window(piece, pixels, |row| {
-            for block in 0..piece.blocks.end - piece.blocks.start {
-                let Some(row) = row else {
-                    windows.extend(std::iter::repeat_n(pad, lanes));
-                    continue;
-                };
-                let row = row + block * self.region.block_stride;
-                let [high, low] = [row, row + plane_stride]
-                    .map(|row| &memory.spad[memory.row_start(row)..][..lanes]);
-                windows.extend(high.iter().zip(low).map(|(&high, &low)| {
-                    i16::from_le_bytes([low.cast_unsigned(), high.cast_unsigned()])
-                }));
-            }
-        });
+        for pixel in pixels {
+            self.rows.for_each(pixel, piece.taps.clone(), |row| {
+                for block in piece.blocks.clone() {
+                    let Some(row) = row else {
+                        windows.extend(std::iter::repeat_n(pad, lanes));
+                        continue;
+                    };
+                    let row = row + block * self.region.block_stride;
+                    let [high, low] = [row, row + plane_stride]
+                        .map(|row| &memory.spad[memory.row_start(row)..][..lanes]);
+                    windows.extend(high.iter().zip(low).map(|(&high, &low)| {
+                        i16::from_le_bytes([low.cast_unsigned(), high.cast_unsigned()])
+                    }));
+                }
+            });
+        }
         let (columns, depth) = (self.kernel.cols as usize, piece.segments() * lanes);
         scratch.wide_sums.clear();
         scratch.wide_sums.resize(rows * columns, 0);
@@ -211,9 +190,15 @@ impl Unit<'_> {
         let start = (self.op.acc + pixels.start) as usize * stride;
         let bank = &mut memory.sums[self.op.bank as usize][start..];
         for (accumulators, sums) in bank.chunks_exact_mut(stride).zip(rows) {
-            for (accumulator, &sum) in accumulators.iter_mut().zip(sums) {
-                let before = if add { *accumulator } else { 0 };
-                *accumulator = wrap(before + sum.into(), bits);
+            let pairs = accumulators.iter_mut().zip(sums);
+            match (add, bits) {
+                // By far the most frequent case, in a form that compilers turn into vector code.
+                (false, 32) => pairs.for_each(|(old, &sum)| *old = i64::from(sum.into() as i32)),
+                (true, 32) => {
+                    pairs.for_each(|(old, &sum)| *old = i64::from((*old + sum.into()) as i32))
+                }
+                (false, _) => pairs.for_each(|(old, &sum)| *old = wrap(sum.into(), bits)),
+                (true, _) => pairs.for_each(|(old, &sum)| *old = wrap(*old + sum.into(), bits)),
             }
         }
     }

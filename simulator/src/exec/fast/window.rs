@@ -2,22 +2,23 @@
 
 use std::ops::Range;
 
-use isa::access::{Pages, WindowAxis};
+use isa::access::Pages;
 use isa::instructions::{VpuDepthwise, VpuPool};
 use isa::numerics::requantize;
 use kernels::{Accumulate, PackedDepthwise, Rows, Sums, qs8_depthwise};
 
 use super::requant::Requantizer;
-use super::{BUFFER, SAFE_PRODUCTS, Scratch};
+use super::taps::TapRows;
+use super::{BUFFER, SAFE_PRODUCTS, Scratch, rows};
+use crate::exec::Trap;
 use crate::exec::region::Region;
 use crate::exec::window::axes;
-use crate::exec::{Trap, tap_position};
 use crate::memory::Memory;
 
 /// A depthwise convolution with its registers.
 struct Depthwise<'a> {
     op: &'a VpuDepthwise,
-    axes: [WindowAxis; 2],
+    rows: TapRows,
     operand: Region,
     result: Region,
     pad: i32,
@@ -32,16 +33,17 @@ pub(in super::super) fn depthwise(
 ) -> Result<(), Trap> {
     let (regs, kernel, quant) =
         (pages.vpu_in(op.page)?, pages.vpu_kernel(op.page)?, pages.vpu_quant(op.page)?);
+    let operand = Region::operand(op.a, regs);
     let unit = Depthwise {
         op,
-        axes: axes([op.iy0, op.ix0], [op.th, op.tw], kernel, regs),
-        operand: Region::operand(op.a, regs),
+        rows: TapRows::new(&axes([op.iy0, op.ix0], [op.th, op.tw], kernel, regs), &operand),
+        operand,
         result: Region::result(op.dst, pages.vpu_out(op.page)?),
         pad: kernel.pad,
         weights: kernel.weights,
     };
     let (pixels, lanes) = (op.th * op.tw, memory.lanes() as usize);
-    let taps = (kernel.kh * kernel.kw) as usize;
+    let taps = unit.rows.count() as usize;
     let step = u32::try_from(BUFFER / taps.max(lanes)).unwrap_or(1).max(1);
     let exact = memory.hardware.acc_bits <= 32 || taps <= SAFE_PRODUCTS;
     for block in 0..op.blocks {
@@ -62,35 +64,29 @@ pub(in super::super) fn depthwise(
 }
 
 impl Depthwise<'_> {
-    fn taps(&self) -> u32 {
-        self.axes[0].kernel * self.axes[1].kernel
-    }
-
-    /// Row of the operand under tap `tap` of output `pixel`; `None` in the padding.
-    fn row(&self, block: u32, pixel: u32, tap: u32) -> Option<u32> {
-        let [rows, columns] = &self.axes;
-        let y = tap_position(rows, pixel / columns.tile, tap / columns.kernel)?;
-        let x = tap_position(columns, pixel % columns.tile, tap % columns.kernel)?;
-        Some(self.operand.row(block, y, x))
+    /// Visits the row of the operand in `block` under every tap of output `pixel`; `None` is padding.
+    fn for_each_tap(&self, block: u32, pixel: u32, mut visit: impl FnMut(Option<u32>)) {
+        let stride = self.operand.block_stride;
+        self.rows.for_each(pixel, 0..self.rows.count(), |row| {
+            visit(row.map(|row| row + block * stride))
+        });
     }
 
     /// First byte of the weights of a block.
     fn weights_start(&self, block: u32, memory: &Memory) -> usize {
-        memory.row_start(self.weights + block * self.taps())
+        memory.row_start(self.weights + block * self.rows.count())
     }
 
     /// Sums `[pixel][lane]` by the kernel, to `scratch.sums`.
     fn multiply(&self, block: u32, pixels: Range<u32>, memory: &mut Memory, scratch: &mut Scratch) {
-        let (lanes, taps) = (memory.lanes(), self.taps() as usize);
-        let pad_start = memory.spad.len() - lanes as usize;
-        let [pad, ..] = self.pad.to_le_bytes();
-        memory.spad[pad_start..].fill(pad.cast_signed());
-        let pad_start = u32::try_from(pad_start).expect("the scratchpad has fewer than 2^32 bytes");
+        let (lanes, taps) = (memory.lanes(), self.rows.count() as usize);
+        let pad_start = memory.fill_padding(self.pad);
         let rows = pixels.len();
         scratch.offsets.clear();
         for pixel in pixels {
-            let offset = |tap| self.row(block, pixel, tap).map_or(pad_start, |row| row * lanes);
-            scratch.offsets.extend((0..self.taps()).map(offset));
+            self.for_each_tap(block, pixel, |row| {
+                scratch.offsets.push(row.map_or(pad_start, |row| row * lanes));
+            });
         }
         let lanes = lanes as usize;
         let start = self.weights_start(block, memory);
@@ -108,26 +104,25 @@ impl Depthwise<'_> {
         &self,
         block: u32,
         pixels: Range<u32>,
-        memory: &mut Memory,
+        memory: &Memory,
         scratch: &mut Scratch,
     ) {
-        let lanes = memory.lanes();
+        let lanes = memory.lanes() as usize;
         let weights = self.weights_start(block, memory);
         scratch.sums.clear();
         scratch.wide_sums.clear();
         for pixel in pixels {
             let first = scratch.wide_sums.len();
-            scratch.wide_sums.resize(first + lanes as usize, 0);
+            scratch.wide_sums.resize(first + lanes, 0);
             let sums = &mut scratch.wide_sums[first..];
-            for tap in 0..self.taps() {
-                let row = self.row(block, pixel, tap);
-                for (lane, sum) in (0..lanes).zip(sums.iter_mut()) {
-                    let value =
-                        row.map_or(self.pad, |row| memory.element(&self.operand, row, lane));
-                    let weight = memory.spad[weights + (tap * lanes + lane) as usize];
+            let mut weights = memory.spad[weights..].chunks_exact(lanes);
+            self.for_each_tap(block, pixel, |row| {
+                let weights = weights.next().unwrap_or_default();
+                for ((lane, sum), &weight) in (0..).zip(sums.iter_mut()).zip(weights) {
+                    let value = row.map_or(self.pad, |row| memory.peek(&self.operand, row, lane));
                     *sum += i64::from(value) * i64::from(weight);
                 }
-            }
+            });
         }
     }
 
@@ -172,110 +167,100 @@ pub(in super::super) fn pool(
     scratch: &mut Scratch,
 ) -> Result<(), Trap> {
     let (regs, kernel) = (pages.vpu_in(op.page)?, pages.vpu_kernel(op.page)?);
-    let axes = axes([op.iy0, op.ix0], [op.th, op.tw], kernel, regs);
     let operand = Region::operand(op.a, regs);
     let result = Region::result(op.dst, pages.vpu_out(op.page)?);
+    let rows = TapRows::new(&axes([op.iy0, op.ix0], [op.th, op.tw], kernel, regs), &operand);
     let bytes = !op.average && operand.plane_stride.is_none() && result.plane_stride.is_none();
     for block in 0..op.blocks {
-        for y in 0..op.th {
-            for x in 0..op.tw {
-                let window = Window { axes: &axes, pixel: [y, x], operand: &operand, block };
-                let to = result.row(block, y, x);
-                if bytes {
-                    window.maximum(memory, &mut scratch.bytes);
-                    let start = memory.row_start(to);
-                    memory.spad[start..start + scratch.bytes.len()].copy_from_slice(&scratch.bytes);
-                    continue;
-                }
-                if op.average {
-                    window.average(op, pages, memory, &mut scratch.wide_sums)?;
-                } else {
-                    window.reduce(memory, &mut scratch.wide_sums, i64::MIN, i64::max);
-                }
-                for (lane, &value) in scratch.wide_sums.iter().enumerate() {
-                    // A maximum of elements or a saturated result.
-                    memory.set_element(&result, to, lane as u32, value as i32);
-                }
+        for pixel in 0..op.th * op.tw {
+            let window = &mut scratch.offsets;
+            window.clear();
+            rows.for_each(pixel, 0..rows.count(), |row| {
+                window.extend(row.map(|row| row + block * operand.block_stride));
+            });
+            let to = result.row(block, pixel / op.tw, pixel % op.tw);
+            if bytes {
+                maximum(window, memory, &mut scratch.bytes);
+                let start = memory.row_start(to);
+                memory.spad[start..start + scratch.bytes.len()].copy_from_slice(&scratch.bytes);
+                continue;
+            }
+            let values = &mut scratch.wide_sums;
+            if op.average {
+                average(op, pages, window, &operand, memory, values)?;
+            } else {
+                reduce(window, &operand, memory, values, i64::MIN, i64::max);
+            }
+            for (lane, &value) in (0..).zip(values.iter()) {
+                // A maximum of elements or a saturated result.
+                memory.set_element(&result, to, lane, value as i32);
             }
         }
     }
     Ok(())
 }
 
-/// The valid taps of one pooling window.
-struct Window<'a> {
-    axes: &'a [WindowAxis; 2],
-    pixel: [u32; 2],
-    operand: &'a Region,
-    block: u32,
+/// Largest byte of each lane over the rows of a window.
+fn maximum(window: &[u32], memory: &Memory, out: &mut Vec<i8>) {
+    out.clear();
+    out.resize(memory.lanes() as usize, i8::MIN);
+    for &row in window {
+        for (best, &byte) in out.iter_mut().zip(rows::bytes(memory, row, 1)) {
+            *best = byte.max(*best);
+        }
+    }
 }
 
-impl Window<'_> {
-    /// Rows of the operand.
-    fn rows(&self) -> impl Iterator<Item = u32> {
-        let [(y, rows), (x, columns)] = [0, 1].map(|i| {
-            let axis = &self.axes[i];
-            let (first, count) = axis.valid_taps(self.pixel[i]);
-            let position = tap_position(axis, self.pixel[i], first).unwrap_or(0);
-            (position, (0..count).map(|tap| tap * axis.dilation))
-        });
-        rows.flat_map(move |dy| {
-            columns.clone().map(move |dx| self.operand.row(self.block, y + dy, x + dx))
-        })
-    }
-
-    /// Number of valid taps.
-    fn count(&self) -> u32 {
-        self.axes[0].valid_taps(self.pixel[0]).1 * self.axes[1].valid_taps(self.pixel[1]).1
-    }
-
-    /// Largest byte of each lane.
-    fn maximum(&self, memory: &Memory, out: &mut Vec<i8>) {
-        let lanes = memory.lanes() as usize;
-        out.clear();
-        out.resize(lanes, i8::MIN);
-        for row in self.rows() {
-            let start = memory.row_start(row);
-            for (best, &byte) in out.iter_mut().zip(&memory.spad[start..start + lanes]) {
-                *best = byte.max(*best);
+/// Combines the elements of each lane over the rows of a window.
+fn reduce(
+    window: &[u32],
+    operand: &Region,
+    memory: &Memory,
+    out: &mut Vec<i64>,
+    start: i64,
+    combine: impl Fn(i64, i64) -> i64,
+) {
+    out.clear();
+    out.resize(memory.lanes() as usize, start);
+    for &row in window {
+        let high = rows::bytes(memory, row, 1);
+        match operand.plane_stride {
+            None => {
+                for (value, &byte) in out.iter_mut().zip(high) {
+                    *value = combine(*value, byte.into());
+                }
+            }
+            Some(plane) => {
+                for ((value, &high), &low) in
+                    out.iter_mut().zip(high).zip(rows::bytes(memory, row + plane, 1))
+                {
+                    *value = combine(
+                        *value,
+                        (i32::from(high) << 8 | i32::from(low.cast_unsigned())).into(),
+                    );
+                }
             }
         }
     }
+}
 
-    /// Combines the elements of each lane.
-    fn reduce(
-        &self,
-        memory: &mut Memory,
-        out: &mut Vec<i64>,
-        start: i64,
-        combine: impl Fn(i64, i64) -> i64,
-    ) {
-        out.clear();
-        out.resize(memory.lanes() as usize, start);
-        for row in self.rows() {
-            for (lane, value) in out.iter_mut().enumerate() {
-                *value = combine(*value, memory.element(self.operand, row, lane as u32).into());
-            }
-        }
+/// Requantized sums of each lane.
+fn average(
+    op: &VpuPool,
+    pages: &Pages,
+    window: &[u32],
+    operand: &Region,
+    memory: &Memory,
+    out: &mut Vec<i64>,
+) -> Result<(), Trap> {
+    let (kernel, quant) = (pages.vpu_kernel(op.page)?, pages.vpu_quant(op.page)?);
+    let start = -i64::from(kernel.pad) * window.len() as i64;
+    reduce(window, operand, memory, out, start, |sum, value| sum + value);
+    let at = op.base as usize + if kernel.by_count { window.len() - 1 } else { 0 };
+    let requant = memory.params[op.slot as usize][at].requant;
+    let mode = memory.hardware.rounding;
+    for value in out.iter_mut() {
+        *value = requantize(*value, requant, quant.zero0, quant.lo0, quant.hi0, mode).into();
     }
-
-    fn average(
-        &self,
-        op: &VpuPool,
-        pages: &Pages,
-        memory: &mut Memory,
-        out: &mut Vec<i64>,
-    ) -> Result<(), Trap> {
-        let (kernel, quant) = (pages.vpu_kernel(op.page)?, pages.vpu_quant(op.page)?);
-        self.reduce(memory, out, -i64::from(kernel.pad) * i64::from(self.count()), |sum, value| {
-            sum + value
-        });
-        let at = op.base + if kernel.by_count { self.count() - 1 } else { 0 };
-        let requant = memory.params[op.slot as usize][at as usize].requant;
-        let mode = memory.hardware.rounding;
-        for value in out.iter_mut() {
-            *value = requantize(*value, requant, quant.zero0, quant.lo0, quant.hi0, mode).into();
-        }
-        Ok(())
-    }
+    Ok(())
 }
