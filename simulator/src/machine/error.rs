@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use isa::inst::{Engine, EngineSet, Inst};
+use isa::inst::{Engine, EngineSet};
 use isa::layout::LayoutError;
 use isa::program::{Program, ProgramError};
 
@@ -15,7 +15,7 @@ pub struct Location {
     pub engine: Engine,
     /// Its position in that code.
     pub index: usize,
-    /// The instruction with its operands.
+    /// The instruction in assembly.
     pub text: String,
     /// Name of the ONNX node it belongs to, if any.
     pub node: Option<String>,
@@ -24,21 +24,13 @@ pub struct Location {
 impl Location {
     pub(crate) fn new(program: &Program, engine: Engine, index: usize) -> Location {
         let section = program.section(engine);
-        let text = section.words.get(index).map_or_else(String::new, describe);
+        let text = section.words.get(index).map_or_else(String::new, ToString::to_string);
         let note = section.notes.get(index);
         let node = note
             .and_then(|note| program.nodes.get(note.node as usize))
             .map(|node| node.name.clone());
         Location { engine, index, text, node }
     }
-}
-
-/// Mnemonic and operands.
-fn describe(inst: &Inst) -> String {
-    let fields = inst.op.doc().fields.iter().zip(inst.op.values());
-    let operands: Vec<String> =
-        fields.map(|(field, value)| format!("{}={value}", field.name)).collect();
-    format!("{} {}", inst.op.mnemonic(), operands.join(" ")).trim_end().to_owned()
 }
 
 impl fmt::Display for Location {

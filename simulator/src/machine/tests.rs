@@ -305,8 +305,8 @@ fn a_missing_signal_is_a_deadlock() {
     );
     assert_eq!(
         error.to_string(),
-        "deadlock at vpu word 3 `vpu.drain page=0 acc=0 bank=1 dst=33 lane=0 th=1 tw=3 cols=2 slot=0 base=0 b=0 add=0` \
-         of node `conv1`: waits for a signal of mxu that never comes"
+        "deadlock at vpu word 3 `vpu.drain page=0 acc=0 bank=1 dst=33 lane=0 th=1 tw=3 cols=2 slot=0 base=0 b=0 \
+         wait=mxu signal=store` of node `conv1`: waits for a signal of mxu that never comes"
     );
     assert_eq!(Order::adversarial(&stuck, 3).unwrap_err(), error);
 }
@@ -375,7 +375,7 @@ fn bad_parameters_name_the_word() {
     let SimError::Trap { at, trap } = &error else { panic!("{error}") };
     assert_eq!((at.engine, at.index), (Engine::Load, 2));
     assert!(matches!(**trap, Trap::Param { entry: 1, .. }));
-    assert!(error.to_string().contains("load.params slot=0 src=136"), "{error}");
+    assert!(error.to_string().contains("load.params slot=0 src=0x88"), "{error}");
 }
 
 #[test]

@@ -116,6 +116,28 @@ fn drain_broadcasts_b_and_writes_16_bits() {
 }
 
 #[test]
+fn drain_takes_one_lane_of_b_for_all() {
+    let mut bench = drained();
+    bench.set(VpuSide { lane_broadcast: true, ..SIDE });
+    bench.put(80, &[7, 99, 99, 99]).put(81, &[-8, 99, 99, 99]);
+    bench.run(VpuDrain { add: true, ..DRAIN }).unwrap();
+    // 52 + 7, 5 + 7; -48 - 8, 127 - 8.
+    let values = [bench.row(60)[3], bench.row(70)[0], bench.row(61)[3], bench.row(71)[0]];
+    assert_eq!(values, [59, 12, -56, 119]);
+}
+
+#[test]
+fn sums_beyond_32_bits_are_drained() {
+    let mut bench = Bench::on(&machine(&[("array_rows", 4), ("array_cols", 2), ("acc_bits", 48)]));
+    bench.set(OUT).set(QUANT);
+    bench.memory.sums[0][4..8].copy_from_slice(&[5 << 40, -3 << 40, 1 << 40, 0]);
+    bench.param(5, 0, 1, 40).param(6, 1 << 40, 1, 40);
+    bench.run(DRAIN).unwrap();
+    let values = [bench.row(60)[3], bench.row(70)[0], bench.row(61)[3], bench.row(71)[0]];
+    assert_eq!(values, [5, -2, 1, 1]);
+}
+
+#[test]
 fn a_bias_that_wraps_is_trapped() {
     let mut bench = drained();
     bench.memory.sums[0][4] = i64::from(i32::MAX) - 3;
