@@ -5,7 +5,9 @@
 
 mod conv;
 mod elementwise;
-mod moves;
+mod insets;
+mod mover;
+mod reorder;
 mod softmax;
 mod tiled;
 mod window;
@@ -29,9 +31,9 @@ pub(crate) fn candidates(target: &Target<'_>, step: usize) -> Vec<Candidate> {
             elementwise::candidates(target, step)
         }
         QOp::Softmax { .. } => softmax::candidates(target, step),
-        QOp::Concat { .. } => moves::concat_candidates(target, step),
-        QOp::Pad { .. } => moves::pad_candidates(target, step),
-        QOp::Reorder { .. } => moves::reorder_candidates(target, step),
+        QOp::Concat { .. } => insets::concat_candidates(target, step),
+        QOp::Pad { .. } => insets::pad_candidates(target, step),
+        QOp::Reorder { .. } => reorder::candidates(target, step),
     }
 }
 
@@ -49,8 +51,8 @@ pub(crate) fn emit(emitter: &mut Emitter<'_>) -> Result<(), BackendError> {
             elementwise::emit(emitter)
         }
         QOp::Softmax { .. } => softmax::emit(emitter),
-        QOp::Concat { .. } => moves::emit_concat(emitter),
-        QOp::Pad { .. } => moves::emit_pad(emitter),
-        QOp::Reorder { .. } => moves::emit_reorder(emitter),
+        QOp::Concat { .. } => insets::emit_concat(emitter),
+        QOp::Pad { .. } => insets::emit_pad(emitter),
+        QOp::Reorder { .. } => reorder::emit(emitter),
     }
 }
