@@ -39,8 +39,8 @@ pub(crate) struct Scratch {
     bytes: Vec<i8>,
 }
 
-/// Numbers that a buffer of [`Scratch`] may hold: larger tiles are done in pieces.
-const BUFFER: usize = 1 << 20;
+/// Numbers that a buffer of [`Scratch`] may hold: larger tiles are done in pieces. Small in tests, so that they meet the seams.
+const BUFFER: usize = if cfg!(test) { 64 } else { 1 << 20 };
 
-/// Products of two int8 that certainly fit an `i32` sum: `2^16 * 2^14 = 2^30`.
-const SAFE_PRODUCTS: usize = 1 << 16;
+/// Products of two int8 that certainly fit an `i32` sum: `2^16 * 2^14 = 2^30`. Smaller in tests for the same reason.
+const SAFE_PRODUCTS: usize = if cfg!(test) { 64 } else { 1 << 16 };

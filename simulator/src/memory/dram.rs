@@ -79,8 +79,9 @@ impl Dram {
             return Cow::Borrowed(bytes);
         }
         let (page, offset) = place(at);
-        if let Some(bytes) =
-            self.pages[page].as_ref().and_then(|page| page.get(offset..offset + len))
+        let page = self.pages.get(page).and_then(Option::as_ref);
+        if !self.image.meets(&(at..at + len as u64))
+            && let Some(bytes) = page.and_then(|page| page.get(offset..offset + len))
         {
             return Cow::Borrowed(bytes);
         }
@@ -116,4 +117,49 @@ impl Dram {
 fn place(at: u64) -> (usize, usize) {
     let at = usize::try_from(at).expect("a checked program uses at most 16 GiB");
     (at / PAGE_BYTES, at % PAGE_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 200,000 bytes with two regions of an image: 1, 2, 3, 4 before the second page and 9, 9 behind its start.
+    fn dram() -> Dram {
+        let page = PAGE_BYTES as u64;
+        let regions = vec![(page - 4, vec![1, 2, 3, 4]), (page + 2, vec![9, 9])];
+        Dram::new(Arc::new(Image { regions, dram_bytes: 200_000 }))
+    }
+
+    #[test]
+    fn reads_and_writes_cross_pages() {
+        let mut dram = dram();
+        let bytes: Vec<u8> = (0..150_000).map(|i| (i % 251) as u8).collect();
+        let first = PAGE_BYTES as u64 + 10;
+        dram.write(first, &bytes[..100_000]);
+        assert_eq!(*dram.read(first, 100_000), bytes[..100_000]);
+        assert_eq!(*dram.read(first + 99_999, 2), [bytes[99_999], POISON]);
+        dram.poison();
+        assert_eq!(*dram.read(first, 3), [POISON; 3]);
+    }
+
+    #[test]
+    fn the_image_shows_through() {
+        let mut dram = dram();
+        let page = PAGE_BYTES as u64;
+        dram.write(page - 5, &[7]);
+        dram.write(page, &[5]);
+        assert_eq!(*dram.read(page - 6, 11), [POISON, 7, 1, 2, 3, 4, 5, POISON, 9, 9, POISON]);
+        assert_eq!(*dram.read(page - 3, 2), [2, 3]);
+        dram.poison();
+        assert_eq!(*dram.read(page - 5, 4), [POISON, 1, 2, 3]);
+        assert_eq!(dram.pages.iter().flatten().count(), 2);
+    }
+
+    #[test]
+    fn the_image_knows_its_bytes() {
+        let image = dram().image;
+        let page = PAGE_BYTES as u64;
+        assert!(image.meets(&(page - 1..page)) && image.meets(&(0..page + 100)));
+        assert!(!image.meets(&(page..page + 2)) && !image.meets(&(0..page - 4)));
+    }
 }
