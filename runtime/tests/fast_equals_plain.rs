@@ -153,6 +153,8 @@ fn extents() -> impl Strategy<Value = [usize; 3]> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
     #[test]
     fn convolution((graph, x) in conv()) {
         run_both(&graph, [x]);

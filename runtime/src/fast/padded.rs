@@ -54,12 +54,48 @@ impl Padding {
         let stride = self.row_stride();
         // A few elements more, so that kernels may load whole groups at the end.
         let mut padded = vec![value; self.padded[0] * stride + 4];
+        // The windows may end before the input does, or even before it begins.
         let columns = w.min(self.padded[1].saturating_sub(left));
-        for y in 0..h.min(self.padded[0].saturating_sub(top)) {
+        let rows = if columns == 0 { 0 } else { h.min(self.padded[0].saturating_sub(top)) };
+        for y in 0..rows {
             let start = (y + top) * stride + left * c;
             let row = &data[y * w * c..][..columns * c];
             padded[start..start + columns * c].copy_from_slice(row);
         }
         Cow::Owned(padded)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2 x 2 pixels of one channel under windows of one tap.
+    fn padded(pad: usize, stride: usize, output: usize) -> Vec<i8> {
+        let window =
+            Window { kernel: [1; 2], stride: [stride; 2], dilation: [1; 2], pad: [pad; 4] };
+        let square = |side| Hwc { h: side, w: side, c: 1 };
+        let padding = Padding::new(&window, square(2), square(output), 1 << 20).unwrap();
+        padding.apply(&[1, 2, 3, 4], 9).to_vec()
+    }
+
+    #[test]
+    fn the_border_holds_the_value() {
+        let image = [9, 9, 9, 9, 9, 1, 2, 9, 9, 3, 4, 9, 9, 9, 9, 9];
+        assert_eq!(padded(1, 1, 4), [&image[..], &[9; 4]].concat());
+    }
+
+    #[test]
+    fn windows_may_miss_the_input() {
+        // One position in the corner of the padding; then every third pixel of 2 + 2 * 2, the last in column 3.
+        assert_eq!(padded(2, 5, 1), [9; 1 + 4]);
+        let image = [9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 1, 2, 9, 9, 3, 4];
+        assert_eq!(padded(2, 3, 2), [&image[..], &[9; 4]].concat());
+    }
+
+    #[test]
+    fn nothing_is_copied_without_padding() {
+        assert_eq!(padded(0, 1, 2), [1, 2, 3, 4]);
+        assert_eq!(padded(0, 1, 1), [1, 2, 3, 4]);
     }
 }
