@@ -169,8 +169,18 @@ impl<'a> Verifier<'a> {
 
     fn report(&mut self, engine: Engine, index: usize, problem: Problem) {
         if self.findings.len() < MAX_FINDINGS {
-            let node = self.program.section(engine).notes.get(index).and_then(|n| self.program.nodes.get(n.node as usize));
-            self.findings.push(Finding { engine, index, node: node.map(|n| n.name.clone()), problem });
+            let node = self
+                .program
+                .section(engine)
+                .notes
+                .get(index)
+                .and_then(|n| self.program.nodes.get(n.node as usize));
+            self.findings.push(Finding {
+                engine,
+                index,
+                node: node.map(|n| n.name.clone()),
+                problem,
+            });
         }
     }
 
@@ -183,7 +193,9 @@ impl<'a> Verifier<'a> {
         loop {
             let mut progress = false;
             for engine in Engine::ALL {
-                while let Some(inst) = self.program.section(engine).words.get(next[engine.index()]).copied() {
+                while let Some(inst) =
+                    self.program.section(engine).words.get(next[engine.index()]).copied()
+                {
                     let e = engine.index();
                     let ready = inst.wait.iter().all(|p| count[p.index()][e] > 0)
                         && inst.signal.iter().all(|c| count[e][c.index()] < MAX_COUNT);
@@ -221,9 +233,12 @@ impl<'a> Verifier<'a> {
             let at = next[engine.index()];
             let Some(inst) = self.program.section(engine).words.get(at).copied() else { continue };
             all_done = false;
-            if let Some(producer) = inst.wait.iter().find(|p| count[p.index()][engine.index()] == 0) {
+            if let Some(producer) = inst.wait.iter().find(|p| count[p.index()][engine.index()] == 0)
+            {
                 self.report(engine, at, Problem::Deadlock(producer));
-            } else if let Some(consumer) = inst.signal.iter().find(|c| count[engine.index()][c.index()] >= MAX_COUNT) {
+            } else if let Some(consumer) =
+                inst.signal.iter().find(|c| count[engine.index()][c.index()] >= MAX_COUNT)
+            {
                 self.report(engine, at, Problem::Overflow(consumer));
             }
         }
@@ -266,7 +281,9 @@ impl<'a> Verifier<'a> {
         match space {
             Space::Spad => Some((&mut self.spad, 0)),
             Space::Acc(bank) => Some((&mut self.acc, bank as usize * hw.acc_rows as usize)),
-            Space::Params(slot) => Some((&mut self.params, slot as usize * hw.param_entries as usize)),
+            Space::Params(slot) => {
+                Some((&mut self.params, slot as usize * hw.param_entries as usize))
+            }
             Space::Table(slot) => Some((&mut self.tables, slot as usize)),
             Space::Dram => None,
         }
@@ -282,7 +299,11 @@ impl<'a> Verifier<'a> {
                 let read = if a.write { memory.read[at][o] } else { 0 };
                 let conflict = memory.written[at][o].max(read);
                 if conflict > known[o] {
-                    return Some(Problem::Race { engine: other, index: conflict as usize - 1, unit: name(a.space, unit) });
+                    return Some(Problem::Race {
+                        engine: other,
+                        index: conflict as usize - 1,
+                        unit: name(a.space, unit),
+                    });
                 }
             }
             if !a.write && memory.written[at] == [0; 4] {
@@ -295,7 +316,11 @@ impl<'a> Verifier<'a> {
     /// Loads read what stores or the host wrote; stores write tensors that are not network inputs.
     fn check_dram(&self, a: &Access, known: &Last) -> Option<Problem> {
         let tensors = self.program.constants_base;
-        let race = |engine: Engine, last: u32, byte| Problem::Race { engine, index: last as usize - 1, unit: name(Space::Dram, byte) };
+        let race = |engine: Engine, last: u32, byte| Problem::Race {
+            engine,
+            index: last as usize - 1,
+            unit: name(Space::Dram, byte),
+        };
         for range in a.rows.intervals().map(|r| r.start as u64..r.end as u64) {
             if a.write && range.end > tensors {
                 return Some(Problem::ReadOnly { byte: range.end - 1, what: "constants or code" });
@@ -310,7 +335,8 @@ impl<'a> Verifier<'a> {
                 }
             }
             if a.write {
-                let unordered = self.dram.read.get(range).find(|(_, load)| *load > known[Engine::Load.index()]);
+                let unordered =
+                    self.dram.read.get(range).find(|(_, load)| *load > known[Engine::Load.index()]);
                 if let Some((piece, load)) = unordered {
                     return Some(race(Engine::Load, load, piece.start as usize));
                 }
@@ -328,7 +354,9 @@ impl<'a> Verifier<'a> {
         let Some((memory, base)) = self.memory(a.space) else {
             for range in a.rows.intervals().map(|r| r.start as u64..r.end as u64) {
                 if a.write {
-                    self.dram.written.update(range, |old| (mark, old.map_or(0, |(_, n)| n).saturating_add(1)));
+                    self.dram
+                        .written
+                        .update(range, |old| (mark, old.map_or(0, |(_, n)| n).saturating_add(1)));
                 } else if range.start < self.program.constants_base {
                     self.dram.read.update(range, |_| mark);
                 }
@@ -347,11 +375,20 @@ impl<'a> Verifier<'a> {
         for output in &program.outputs {
             let range = tensor_bytes(program, output.tensor, output.dram);
             let gap = self.dram.written.first_gap(range.clone()).map(|byte| (byte, 0));
-            let again = self.dram.written.get(range.clone()).find(|(_, (_, times))| *times != 1).map(|(piece, (_, times))| (piece.start, times));
+            let again = self
+                .dram
+                .written
+                .get(range.clone())
+                .find(|(_, (_, times))| *times != 1)
+                .map(|(piece, (_, times))| (piece.start, times));
             if let Some((byte, times)) = gap.or(again) {
                 let name = program.tensors[output.tensor as usize].name.clone();
                 let last = program.section(Engine::Store).words.len().saturating_sub(1);
-                self.report(Engine::Store, last, Problem::Output { name, byte: byte - range.start, times });
+                self.report(
+                    Engine::Store,
+                    last,
+                    Problem::Output { name, byte: byte - range.start, times },
+                );
             }
         }
     }

@@ -15,8 +15,17 @@ pub type Features = BTreeMap<String, usize>;
 
 /// A random network for a machine, and what it exercises.
 pub fn network(rng: &mut impl Rng, hw: &Hardware) -> (QGraph, Features) {
-    let mut g = Generator { graph: QGraph { name: "random".into(), rounding: hw.rounding, ..QGraph::default() }, features: Features::new(), rng, hw };
-    let shape = Hwc { h: g.rng.random_range(1..12), w: g.rng.random_range(1..12), c: *pick(g.rng, &[1, 2, 3, 4, 5, 7, 8, 9, 16, 17]) };
+    let mut g = Generator {
+        graph: QGraph { name: "random".into(), rounding: hw.rounding, ..QGraph::default() },
+        features: Features::new(),
+        rng,
+        hw,
+    };
+    let shape = Hwc {
+        h: g.rng.random_range(1..12),
+        w: g.rng.random_range(1..12),
+        c: *pick(g.rng, &[1, 2, 3, 4, 5, 7, 8, 9, 16, 17]),
+    };
     let dtype = if g.rng.random_bool(0.12) { QType::I16 } else { QType::I8 };
     let input = g.value(shape, dtype);
     g.graph.inputs.push(input);
@@ -24,7 +33,8 @@ pub fn network(rng: &mut impl Rng, hw: &Hardware) -> (QGraph, Features) {
     for _ in 0..g.rng.random_range(1..6) {
         // Mostly a chain; sometimes an older value is used again.
         if g.rng.random_bool(0.15) {
-            current = *pick(g.rng, &(0..g.graph.values.len() as u32).map(ValueId).collect::<Vec<_>>());
+            current =
+                *pick(g.rng, &(0..g.graph.values.len() as u32).map(ValueId).collect::<Vec<_>>());
         }
         current = g.node(current);
     }
@@ -40,7 +50,9 @@ pub fn inputs(rng: &mut impl Rng, graph: &QGraph) -> Vec<Vec<i32>> {
     let one = |rng: &mut _, v: &ValueId| {
         let value = &graph.values[v.0 as usize];
         let (lo, hi) = range(value.dtype);
-        (0..value.shape.h * value.shape.w * value.shape.c).map(|_| RngExt::random_range(rng, lo..=hi)).collect()
+        (0..value.shape.h * value.shape.w * value.shape.c)
+            .map(|_| RngExt::random_range(rng, lo..=hi))
+            .collect()
     };
     graph.inputs.iter().map(|v| one(rng, v)).collect()
 }
@@ -81,7 +93,14 @@ impl<R: Rng> Generator<'_, R> {
     fn value_like(&mut self, shape: Hwc, dtype: QType, scale: f64, zero_point: i32) -> ValueId {
         let id = ValueId(self.graph.values.len() as u32);
         let view = View { onnx_shape: vec![1, shape.c, shape.h, shape.w], perm: vec![0, 2, 3, 1] };
-        self.graph.values.push(QValue { name: format!("v{}", id.0), shape, dtype, scale, zero_point, view });
+        self.graph.values.push(QValue {
+            name: format!("v{}", id.0),
+            shape,
+            dtype,
+            scale,
+            zero_point,
+            view,
+        });
         id
     }
 
@@ -92,7 +111,13 @@ impl<R: Rng> Generator<'_, R> {
 
     fn push(&mut self, name: &str, op: QOp, inputs: Vec<ValueId>, output: ValueId) -> ValueId {
         self.count(name);
-        let node = QNode { name: format!("{name}_{}", self.graph.nodes.len()), onnx_op: name.into(), op, inputs, output };
+        let node = QNode {
+            name: format!("{name}_{}", self.graph.nodes.len()),
+            onnx_op: name.into(),
+            op,
+            inputs,
+            output,
+        };
         self.graph.nodes.push(node);
         output
     }
@@ -154,7 +179,11 @@ impl<R: Rng> Generator<'_, R> {
     }
 
     fn output_shape(shape: Hwc, w: &Window, c: usize) -> Hwc {
-        let extent = |axis: usize, n: usize| (n + w.pad[axis] + w.pad[axis + 2] - (w.kernel[axis] - 1) * w.dilation[axis] - 1) / w.stride[axis] + 1;
+        let extent = |axis: usize, n: usize| {
+            (n + w.pad[axis] + w.pad[axis + 2] - (w.kernel[axis] - 1) * w.dilation[axis] - 1)
+                / w.stride[axis]
+                + 1
+        };
         Hwc { h: extent(0, shape.h), w: extent(1, shape.w), c }
     }
 
@@ -162,17 +191,21 @@ impl<R: Rng> Generator<'_, R> {
         let bits = self.rng.random_range(2..=8u8);
         self.count(format!("{bits}-bit weights"));
         let max = (1i32 << (bits - 1)) - 1;
-        let data = (0..oc * kernel[0] * kernel[1] * ic).map(|_| self.rng.random_range(-max..=max) as i8).collect();
+        let data = (0..oc * kernel[0] * kernel[1] * ic)
+            .map(|_| self.rng.random_range(-max..=max) as i8)
+            .collect();
         QWeights { oc, kernel, ic, bits, data }
     }
 
     /// A multiplier that brings accumulators of `k` products into the result's range.
     fn requant(&mut self, k: usize, weight_max: f64, from: QType, to: QType) -> Requant {
         let spread = (k as f64).sqrt() * weight_max * f64::from(range(from).1) / 3.0;
-        let scale = f64::from(range(to).1) / 2.0 / spread.max(1.0) * self.rng.random_range(0.5..2.0);
+        let scale =
+            f64::from(range(to).1) / 2.0 / spread.max(1.0) * self.rng.random_range(0.5..2.0);
         // A multiplier of m bits and no shift is below 2^m.
         let scale = scale.min(f64::from(1u32 << (self.hw.multiplier_bits - 1)));
-        Requant::from_scale(scale, self.hw.multiplier_bits as u8).expect("scales of random networks are moderate")
+        Requant::from_scale(scale, self.hw.multiplier_bits as u8)
+            .expect("scales of random networks are moderate")
     }
 
     fn conv_with(&mut self, input: ValueId, oc: usize, groups: usize, window: Window) -> ValueId {
@@ -181,7 +214,8 @@ impl<R: Rng> Generator<'_, R> {
         let weights = self.weights(oc, window.kernel, shape.c / groups);
         let k = window.kernel[0] * window.kernel[1] * weights.ic;
         let max = f64::from((1i32 << (weights.bits - 1)) - 1);
-        let requant: Vec<Requant> = (0..oc).map(|_| self.requant(k, max, in_type, out_type)).collect();
+        let requant: Vec<Requant> =
+            (0..oc).map(|_| self.requant(k, max, in_type, out_type)).collect();
         let bias = (0..oc).map(|_| self.rng.random_range(-2000..2000)).collect();
         let output = self.value(Self::output_shape(shape, &window, oc), out_type);
         let zero = self.of(output).2;
@@ -221,8 +255,12 @@ impl<R: Rng> Generator<'_, R> {
         let scale = |t: QType| if t == QType::I8 { 1.0f64 } else { 1.0 / 256.0 };
         let limit = f64::from(1u32 << (self.hw.add_multiplier_bits - 1));
         let s = [self.of(a).1, self.of(b).1].map(|t| (scale(t) / scale(out_type)).min(limit));
-        let m = AddMultipliers::from_scales(s[0] * self.rng.random_range(0.3..1.0), s[1] * self.rng.random_range(0.3..1.0), self.hw.add_multiplier_bits as u8)
-            .expect("scales of random networks are moderate");
+        let m = AddMultipliers::from_scales(
+            s[0] * self.rng.random_range(0.3..1.0),
+            s[1] * self.rng.random_range(0.3..1.0),
+            self.hw.add_multiplier_bits as u8,
+        )
+        .expect("scales of random networks are moderate");
         let sign = if self.rng.random_bool(0.2) { -1 } else { 1 };
         let output = self.value(shape, out_type);
         let zero = self.of(output).2;
@@ -247,20 +285,30 @@ impl<R: Rng> Generator<'_, R> {
         let window = Window { kernel: [3; 2], stride: [1; 2], dilation: [1; 2], pad: [1; 4] };
         let other = self.conv_with(input, shape.c, 1, window);
         self.count("residual");
-        if self.rng.random_bool(0.5) { self.add_nodes(input, other) } else { self.add_nodes(other, input) }
+        if self.rng.random_bool(0.5) {
+            self.add_nodes(input, other)
+        } else {
+            self.add_nodes(other, input)
+        }
     }
 
     /// A value of a smaller, broadcastable shape, computed from `input` by pooling and, for one channel, a convolution.
     fn reduce_to(&mut self, input: ValueId, small: Hwc) -> ValueId {
         let (shape, _, _) = self.of(input);
-        let kernel = [if small.h == 1 { shape.h } else { 1 }, if small.w == 1 { shape.w } else { 1 }];
+        let kernel =
+            [if small.h == 1 { shape.h } else { 1 }, if small.w == 1 { shape.w } else { 1 }];
         let window = Window { kernel, stride: [1; 2], dilation: [1; 2], pad: [0; 4] };
         let pooled = self.same_scale(input, Hwc { c: shape.c, ..small });
         let pooled = self.push("MaxPool", QOp::MaxPool { window }, vec![input], pooled);
         if small.c == shape.c {
             return pooled;
         }
-        self.conv_with(pooled, small.c, 1, Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 4] })
+        self.conv_with(
+            pooled,
+            small.c,
+            1,
+            Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 4] },
+        )
     }
 
     fn mul(&mut self, input: ValueId) -> ValueId {
@@ -269,8 +317,10 @@ impl<R: Rng> Generator<'_, R> {
         let b = if self.rng.random_bool(0.6) { self.reduce_to(input, small) } else { input };
         let out_type = self.dtype();
         let unit = |t: QType| f64::from(range(t).1);
-        let scale = unit(out_type) / unit(in_type) / unit(self.of(b).1) * self.rng.random_range(0.5..2.0);
-        let requant = Requant::from_scale(scale, self.hw.multiplier_bits.min(24) as u8).expect("scales of random networks are moderate");
+        let scale =
+            unit(out_type) / unit(in_type) / unit(self.of(b).1) * self.rng.random_range(0.5..2.0);
+        let requant = Requant::from_scale(scale, self.hw.multiplier_bits.min(24) as u8)
+            .expect("scales of random networks are moderate");
         let output = self.value(shape, out_type);
         let zero = self.of(output).2;
         let bounds = self.bounds(out_type, zero);
@@ -283,7 +333,8 @@ impl<R: Rng> Generator<'_, R> {
         let unit = |t: QType| f64::from(range(t).1);
         let scale = unit(out_type) / unit(in_type) * self.rng.random_range(0.3..1.5);
         let scale = scale.min(f64::from(1u32 << (self.hw.add_multiplier_bits - 1)));
-        let m = AddMultipliers::from_scale(scale, self.hw.add_multiplier_bits as u8).expect("scales of random networks are moderate");
+        let m = AddMultipliers::from_scale(scale, self.hw.add_multiplier_bits as u8)
+            .expect("scales of random networks are moderate");
         let output = self.value(shape, out_type);
         let zero = self.of(output).2;
         let bounds = self.bounds(out_type, zero);
@@ -320,7 +371,8 @@ impl<R: Rng> Generator<'_, R> {
         let taps = window.kernel[0] * window.kernel[1];
         let out_type = self.dtype();
         let unit = |t: QType| f64::from(range(t).1);
-        let scale = (unit(out_type) / unit(in_type)).min(f64::from(1u32 << (self.hw.multiplier_bits - 1)));
+        let scale =
+            (unit(out_type) / unit(in_type)).min(f64::from(1u32 << (self.hw.multiplier_bits - 1)));
         let full = window.pad == [0; 4] || taps > self.hw.param_entries as usize;
         if full {
             window.pad = [0; 4];
@@ -328,7 +380,10 @@ impl<R: Rng> Generator<'_, R> {
         let n_entries = if full { 1 } else { taps };
         let bits = self.hw.multiplier_bits as u8;
         let requant = (0..n_entries)
-            .map(|i| Requant::from_scale(scale / if full { taps as f64 } else { (i + 1) as f64 }, bits).expect("scales of random networks are moderate"))
+            .map(|i| {
+                Requant::from_scale(scale / if full { taps as f64 } else { (i + 1) as f64 }, bits)
+                    .expect("scales of random networks are moderate")
+            })
             .collect();
         let output = self.value(Self::output_shape(shape, &window, shape.c), out_type);
         let zero = self.of(output).2;
@@ -346,7 +401,11 @@ impl<R: Rng> Generator<'_, R> {
     fn softmax(&mut self, input: ValueId) -> ValueId {
         let (shape, _, _) = self.of(input);
         let rate = self.rng.random_range(0.01..0.2f64);
-        let exp = (0..256).map(|d| ((-f64::from(d) * rate).exp() * f64::from(1u32 << 20)).round_ties_even() as u32).collect();
+        let exp = (0..256)
+            .map(|d| {
+                ((-f64::from(d) * rate).exp() * f64::from(1u32 << 20)).round_ties_even() as u32
+            })
+            .collect();
         let output = self.value_like(shape, QType::I8, 1.0 / 256.0, -128);
         self.push("Softmax", QOp::Softmax { exp }, vec![input], output)
     }
@@ -375,8 +434,13 @@ impl<R: Rng> Generator<'_, R> {
         for a in &mut amount {
             *a = if self.rng.random_bool(0.4) { self.rng.random_range(0..3) } else { 0 };
         }
-        let (before, after) = ([amount[0], amount[1], amount[2]], [amount[3], amount[4], amount[5]]);
-        let out = Hwc { h: shape.h + before[0] + after[0], w: shape.w + before[1] + after[1], c: shape.c + before[2] + after[2] };
+        let (before, after) =
+            ([amount[0], amount[1], amount[2]], [amount[3], amount[4], amount[5]]);
+        let out = Hwc {
+            h: shape.h + before[0] + after[0],
+            w: shape.w + before[1] + after[1],
+            c: shape.c + before[2] + after[2],
+        };
         let output = self.same_scale(input, out);
         self.push("Pad", QOp::Pad { before, after, value: zero }, vec![input], output)
     }
@@ -390,7 +454,11 @@ impl<R: Rng> Generator<'_, R> {
         }
         let n = shape.h * shape.w * shape.c;
         let moved = [dims[perm[0]], dims[perm[1]], dims[perm[2]]];
-        let out = if self.rng.random_bool(0.5) { Hwc { h: 1, w: 1, c: n } } else { Hwc { h: moved[0], w: moved[1], c: moved[2] } };
+        let out = if self.rng.random_bool(0.5) {
+            Hwc { h: 1, w: 1, c: n }
+        } else {
+            Hwc { h: moved[0], w: moved[1], c: moved[2] }
+        };
         let output = self.same_scale(input, out);
         self.push("Reorder", QOp::Reorder { dims, perm }, vec![input], output)
     }

@@ -3,4 +3,3 @@
 pub mod generate;
 pub mod machines;
 pub mod oracle;
-

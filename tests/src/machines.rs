@@ -16,7 +16,16 @@ pub fn tiny(rng: &mut impl Rng) -> Hardware {
             acc_bits: *pick(rng, &[32, 32, 40, 48]),
             multiplier_bits: *pick(rng, &[24, 24, 8, 16, 31]),
             add_multiplier_bits: *pick(rng, &[24, 16, 8]),
-            rounding: *pick(rng, &[Rounding::HalfEven, Rounding::HalfEven, Rounding::HalfUp, Rounding::HalfAway, Rounding::Floor]),
+            rounding: *pick(
+                rng,
+                &[
+                    Rounding::HalfEven,
+                    Rounding::HalfEven,
+                    Rounding::HalfUp,
+                    Rounding::HalfAway,
+                    Rounding::Floor,
+                ],
+            ),
             vector_lanes: 1 << rng.random_range(0..4),
             depthwise_taps: rng.random_range(1..10),
             line_cols: rng.random_range(4..40),

@@ -37,7 +37,13 @@ pub fn host(graph: &QGraph, inputs: &[Vec<i32>], path: Path) -> Result<Vec<QTens
 ///
 /// # Errors
 /// The first difference in words, or why the machine stopped.
-pub fn compare(graph: &QGraph, program: &Program, inputs: &[Vec<i32>], expected: &[QTensor], how: How) -> Result<(), String> {
+pub fn compare(
+    graph: &QGraph,
+    program: &Program,
+    inputs: &[Vec<i32>],
+    expected: &[QTensor],
+    how: How,
+) -> Result<(), String> {
     let prepared = Prepared::new(program).map_err(|e| e.to_string())?;
     let order = match how.adversarial {
         None => Order::round_robin(program),
@@ -57,10 +63,18 @@ pub fn compare(graph: &QGraph, program: &Program, inputs: &[Vec<i32>], expected:
         let wanted = &expected[v.0 as usize];
         let found = machine.read_output(i).map_err(|e| e.to_string())?;
         if let Some(at) = (0..wanted.len()).find(|&k| found[k] != wanted.get(k)) {
-            return Err(format!("output {i} differs at element {at}: machine {}, host {}", found[at], wanted.get(at)));
+            return Err(format!(
+                "output {i} differs at element {at}: machine {}, host {}",
+                found[at],
+                wanted.get(at)
+            ));
         }
         if layers.seen[v.0 as usize] != wanted.len() {
-            return Err(format!("output {i}: {} of {} elements are noted", layers.seen[v.0 as usize], wanted.len()));
+            return Err(format!(
+                "output {i}: {} of {} elements are noted",
+                layers.seen[v.0 as usize],
+                wanted.len()
+            ));
         }
     }
     Ok(())
@@ -85,7 +99,9 @@ impl Observer for Layers<'_> {
             let wanted = self.expected[tensor].at(y, x, ch);
             if found != wanted && self.failure.is_none() {
                 let name = &self.graph.values[tensor].name;
-                self.failure = Some(format!("`{name}` differs at [{y}, {x}, {ch}]: machine {found}, host {wanted}"));
+                self.failure = Some(format!(
+                    "`{name}` differs at [{y}, {x}, {ch}]: machine {found}, host {wanted}"
+                ));
             }
         }
     }

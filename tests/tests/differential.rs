@@ -15,9 +15,37 @@ const CASES: u64 = 600;
 
 /// What must occur, and how often at least.
 const FEATURES: &[&str] = &[
-    "Conv", "Add", "Mul", "Rescale", "MaxPool", "AveragePool", "Lut8", "Softmax", "Concat", "Pad", "Reorder", "depthwise", "grouped", "residual", "broadcast",
-    "stride 1", "stride 2", "stride 3", "dilation 1", "dilation 2", "padding", "asymmetric padding", "several folds", "16-bit input",
-    "2-bit weights", "3-bit weights", "4-bit weights", "5-bit weights", "6-bit weights", "7-bit weights", "8-bit weights",
+    "Conv",
+    "Add",
+    "Mul",
+    "Rescale",
+    "MaxPool",
+    "AveragePool",
+    "Lut8",
+    "Softmax",
+    "Concat",
+    "Pad",
+    "Reorder",
+    "depthwise",
+    "grouped",
+    "residual",
+    "broadcast",
+    "stride 1",
+    "stride 2",
+    "stride 3",
+    "dilation 1",
+    "dilation 2",
+    "padding",
+    "asymmetric padding",
+    "several folds",
+    "16-bit input",
+    "2-bit weights",
+    "3-bit weights",
+    "4-bit weights",
+    "5-bit weights",
+    "6-bit weights",
+    "7-bit weights",
+    "8-bit weights",
 ];
 
 /// Runs one case; what it exercised if it compiled.
@@ -25,7 +53,9 @@ fn case(seed: u64) -> Result<Option<BTreeMap<String, usize>>, String> {
     let mut rng = rand_pcg::Pcg64Mcg::seed_from_u64(seed);
     let hw = tiny(&mut rng);
     let (graph, features) = network(&mut rng, &hw);
-    graph.verify().map_err(|problems| format!("the generator made an illegal network: {problems:?}"))?;
+    graph
+        .verify()
+        .map_err(|problems| format!("the generator made an illegal network: {problems:?}"))?;
     let program = match compiler::backend::generate(&graph, &hw, Default::default()) {
         Ok(program) => program,
         Err(compiler::backend::BackendError::DoesNotFit { .. }) => return Ok(None),
@@ -40,11 +70,22 @@ fn case(seed: u64) -> Result<Option<BTreeMap<String, usize>>, String> {
         return Err("the host's fast path differs from its plain one".into());
     }
     compare(&graph, &program, &x, &expected, How { kernels: Kernels::Fast, adversarial: None })?;
-    compare(&graph, &program, &x, &expected, How { kernels: Kernels::Reference, adversarial: Some(seed) })?;
-    let event = timing::run(&program, timing::Mode::Event).map_err(|e| format!("event-driven timing: {e}"))?;
-    let stepped = timing::run(&program, timing::Mode::Stepped).map_err(|e| format!("cycle-stepped timing: {e}"))?;
+    compare(
+        &graph,
+        &program,
+        &x,
+        &expected,
+        How { kernels: Kernels::Reference, adversarial: Some(seed) },
+    )?;
+    let event = timing::run(&program, timing::Mode::Event)
+        .map_err(|e| format!("event-driven timing: {e}"))?;
+    let stepped = timing::run(&program, timing::Mode::Stepped)
+        .map_err(|e| format!("cycle-stepped timing: {e}"))?;
     if event != stepped {
-        return Err(format!("timing differs: event-driven {} cycles, cycle-stepped {}", event.total_cycles, stepped.total_cycles));
+        return Err(format!(
+            "timing differs: event-driven {} cycles, cycle-stepped {}",
+            event.total_cycles, stepped.total_cycles
+        ));
     }
     let bytes = program.to_bytes().map_err(|e| e.to_string())?;
     if isa::Program::from_bytes(&bytes).map_err(|e| e.to_string())? != program {
@@ -79,11 +120,20 @@ fn machine_equals_host_on_random_networks() {
         }
     }
     println!("{compiled} of {cases} random networks compiled; they held {counts:?}");
-    assert!(failures.is_empty(), "{} of {cases} cases failed, first:\n{}", failures.len(), failures.iter().take(10).cloned().collect::<Vec<_>>().join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {cases} cases failed, first:\n{}",
+        failures.len(),
+        failures.iter().take(10).cloned().collect::<Vec<_>>().join("\n")
+    );
     assert!(compiled * 10 >= cases * 9, "only {compiled} of {cases} networks compiled");
     if cases >= CASES {
         for &feature in FEATURES {
-            assert!(counts.get(feature).copied().unwrap_or(0) >= 20, "`{feature}` occurs only {:?} times", counts.get(feature));
+            assert!(
+                counts.get(feature).copied().unwrap_or(0) >= 20,
+                "`{feature}` occurs only {:?} times",
+                counts.get(feature)
+            );
         }
     }
 }

@@ -13,9 +13,13 @@ pub(super) struct Intervals<T> {
 impl<T: Copy> Intervals<T> {
     /// The intervals that meet `range`, clipped to it, in order; gaps have no entry.
     pub(super) fn get(&self, range: Range<u64>) -> impl Iterator<Item = (Range<u64>, T)> {
-        let before = self.map.range(..range.start).next_back().filter(|(_, (end, _))| *end > range.start);
+        let before =
+            self.map.range(..range.start).next_back().filter(|(_, (end, _))| *end > range.start);
         let inside = self.map.range(range.start..range.end.max(range.start));
-        before.into_iter().chain(inside).map(move |(&lo, &(hi, value))| (lo.max(range.start)..hi.min(range.end), value))
+        before
+            .into_iter()
+            .chain(inside)
+            .map(move |(&lo, &(hi, value))| (lo.max(range.start)..hi.min(range.end), value))
     }
 
     /// Whether every address of `range` has a value; the first that has none otherwise.
