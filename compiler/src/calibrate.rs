@@ -7,6 +7,7 @@
 mod data_free;
 mod error;
 mod histogram;
+mod model;
 mod moments;
 mod observe;
 mod range;
@@ -16,6 +17,7 @@ mod table;
 pub use data_free::without_data;
 pub use error::CalibrateError;
 pub use histogram::Histogram;
+pub use model::GraphRunner;
 pub use observe::{FloatRunner, Sample, with_data};
 pub use range::choose;
 pub use table::{Calibration, Range};
