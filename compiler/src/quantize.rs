@@ -11,6 +11,7 @@ mod fusion;
 mod layout;
 mod params;
 mod scales;
+mod sharing;
 mod weights;
 
 use ir::graph::Graph;
@@ -21,10 +22,11 @@ use crate::calibrate::Calibration;
 use crate::options::Options;
 use emit::Emitter;
 use fusion::Fusion;
+use params::Grid;
 
 pub use check::check;
 pub use error::{QuantizeError, Refusal};
-pub use scales::{Clipping, Wanted, wanted};
+pub use sharing::{Clipping, Wanted, wanted};
 
 /// Widths that bound the integers.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +42,15 @@ struct Arithmetic {
 }
 
 impl Arithmetic {
+    /// The scales that the machine relates without error.
+    fn grid(&self) -> Grid {
+        if self.multiplier_bits == 1 || self.add_multiplier_bits == 1 {
+            Grid::PowersOfTwo { unit: 1.0 }
+        } else {
+            Grid::Any
+        }
+    }
+
     fn new(options: &Options, hardware: &Hardware) -> Result<Arithmetic, QuantizeError> {
         let bad = |name, found: u32, expected| QuantizeError::Option {
             name,

@@ -1,17 +1,19 @@
-//! Moves activations in front of data movement, next to the operator that computes their operand, and merges two in a row.
+//! Moves activations in front of data movement, next to the operator that computes their operand, and merges two in a
+//! row.
 //!
 //! A clip right behind a convolution, dense layer, addition or average pool costs nothing in the integer graph: it is
-//! that operator's saturation. A maximum pool commutes with it because clipping is monotonic.
+//! that operator's saturation. A maximum pool commutes with it because clipping is monotonic; a concatenation does if each
+//! part gets its own clip, which pays where every part can take it in.
 
-use ir::graph::{Graph, Op};
+use ir::graph::{Graph, Op, ValueId};
 
-use super::edit::{add_value, finish, name, private_producer, shape};
+use super::edit::{Insertion, add_value, finish, name, private_producer, shape};
 use super::{Changes, Context, Pass, PassError};
 
 /// See the module.
 pub(super) const PASS: Pass<Graph> = Pass {
     name: "hoist-clip",
-    about: "move activations in front of reshapes, transposes and maximum pools; merge two in a row",
+    about: "move activations in front of reshapes, transposes, maximum pools and concatenations; merge two in a row",
     run,
 };
 
@@ -57,6 +59,7 @@ fn hoist(graph: &mut Graph, index: usize) -> Option<usize> {
             graph.nodes.insert(before, clip);
             Some(before)
         }
+        Op::Concat { .. } => distribute(graph, index, before),
         Op::Conv { .. }
         | Op::Dense
         | Op::BatchNorm { .. }
@@ -65,9 +68,52 @@ fn hoist(graph: &mut Graph, index: usize) -> Option<usize> {
         | Op::Mul
         | Op::AveragePool { .. }
         | Op::ReduceMean { .. }
-        | Op::Concat { .. }
         | Op::Pad { .. }
         | Op::Softmax { .. } => None,
+    }
+}
+
+/// Replaces the clip at `index` by one on each operand of the concatenation at `concat`, if all of them are computed for
+/// it alone by arithmetic; the concatenation's new place is not a clip's, so the answer is the last new clip's.
+fn distribute(graph: &mut Graph, index: usize, concat: usize) -> Option<usize> {
+    let parts = graph.nodes[concat].inputs.clone();
+    let fusable = |&part: &ValueId| {
+        private_producer(graph, part).is_some_and(|maker| is_arithmetic(&graph.nodes[maker].op))
+    };
+    if !parts.iter().all(fusable) {
+        return None;
+    }
+    let clip = graph.nodes.remove(index);
+    graph.nodes[concat].output = clip.output;
+    let base = clip.name.clone();
+    let mut row = Insertion { graph, at: concat, base: &base };
+    let clipped = parts.iter().enumerate().map(|(position, &part)| {
+        let extents = shape(row.graph, part).to_vec();
+        row.unary(&format!("part{position}"), clip.op.clone(), part, &extents)
+    });
+    let clipped: Vec<ValueId> = clipped.collect();
+    let concat = row.at;
+    graph.nodes[concat].inputs = clipped;
+    Some(concat - 1)
+}
+
+fn is_arithmetic(op: &Op) -> bool {
+    match op {
+        Op::Conv { .. }
+        | Op::Dense
+        | Op::BatchNorm { .. }
+        | Op::Add
+        | Op::Sub
+        | Op::Mul
+        | Op::AveragePool { .. }
+        | Op::ReduceMean { .. } => true,
+        Op::Clip { .. }
+        | Op::MaxPool { .. }
+        | Op::Concat { .. }
+        | Op::Reshape
+        | Op::Transpose { .. }
+        | Op::Pad { .. }
+        | Op::Softmax { .. } => false,
     }
 }
 
@@ -105,6 +151,26 @@ mod tests {
         let q = b.clip(soft, 0.1, 0.5);
         let graph = b.finish(&[p, q]);
         assert_eq!(check_pass(&PASS, &graph).1, Changes(0));
+    }
+
+    #[test]
+    fn a_concatenation_of_arithmetic_is_clipped_part_by_part() {
+        let concat = |moved: bool| {
+            let mut b = Build::new(15);
+            let x = b.input(&[1, 2, 4, 4]);
+            let p = b.conv(x, 3, [1, 1], 1);
+            let q = if moved { b.op(Op::Reshape, &[x], &[1, 2, 4, 4]) } else { b.batch_norm(x) };
+            let y = b.op(Op::Concat { axis: 1 }, &[p, q], &[1, 5, 4, 4]);
+            let y = b.relu(y);
+            check_pass(&PASS, &b.finish(&[y]))
+        };
+        let (after, changes) = concat(false);
+        assert_eq!(changes, Changes(1));
+        let clips = after.nodes.iter().filter(|n| matches!(n.op, Op::Clip { .. })).count();
+        assert_eq!((clips, after.nodes.len()), (2, 5));
+        assert!(matches!(after.nodes[4].op, Op::Concat { .. }));
+        assert_eq!(check_pass(&PASS, &after).1, Changes(0));
+        assert_eq!(concat(true).1, Changes(0));
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod join;
 mod linear;
 mod pool;
 
+pub(super) use pool::uncut;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ir::graph::{Graph, Node, Op, ValueId};

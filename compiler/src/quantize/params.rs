@@ -18,6 +18,35 @@ pub(super) struct Params {
     pub(super) zero_point: i32,
 }
 
+/// Scales that a machine's multipliers can relate to each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Grid {
+    /// Any.
+    Any,
+    /// `unit` times a power of two: the machine only shifts.
+    PowersOfTwo {
+        /// The factor, 1 except behind a division that is no shift.
+        unit: f64,
+    },
+}
+
+impl Grid {
+    /// The smallest scale on the grid that is not below a positive `scale`.
+    fn cover(self, scale: f64) -> f64 {
+        match self {
+            Grid::Any => storable(scale),
+            Grid::PowersOfTwo { unit } => storable(unit * ceil_significant(scale / unit, 1)),
+        }
+    }
+}
+
+/// The smallest number not below a positive `value` that has `bits` significant bits.
+pub(super) fn ceil_significant(value: f64, bits: u8) -> f64 {
+    let (significand, exponent) = libm::frexp(value);
+    let unit = f64::from(1u32 << bits);
+    libm::ldexp((significand * unit).ceil() / unit, exponent)
+}
+
 /// Results of softmax: 0 to 255/256.
 pub(super) const SOFTMAX: Params =
     Params { dtype: QType::I8, scale: 1.0 / 256.0, zero_point: -128 };
@@ -36,17 +65,22 @@ pub(super) fn width(range: Range, dtype: QType) -> f64 {
     }
 }
 
+/// Steps of the scale in a [`width`].
+pub(super) fn steps(dtype: QType) -> f64 {
+    let (lo, hi) = dtype.range();
+    match dtype {
+        QType::I8 => f64::from(hi) - f64::from(lo),
+        QType::I16 => 2.0 * f64::from(hi),
+    }
+}
+
 impl Params {
-    /// Parameters that cover `range` and zero: asymmetric int8, symmetric int16. An empty range gets scale 1.
-    pub(super) fn covering(range: Range, dtype: QType) -> Params {
+    /// Parameters on `grid` that cover `range` and zero: asymmetric int8, symmetric int16. An empty range gets scale 1.
+    pub(super) fn covering(range: Range, dtype: QType, grid: Grid) -> Params {
         let Range { lo, .. } = range.with_zero();
         let width = width(range, dtype);
         let (q_lo, q_hi) = dtype.range();
-        let steps = match dtype {
-            QType::I8 => f64::from(q_hi) - f64::from(q_lo),
-            QType::I16 => 2.0 * f64::from(q_hi),
-        };
-        let scale = if width > 0.0 { storable(width / steps) } else { 1.0 };
+        let scale = grid.cover(if width > 0.0 { width / steps(dtype) } else { 1.0 });
         let zero_point = match dtype {
             QType::I8 => nearest(f64::from(q_lo) - lo / scale, q_lo, q_hi),
             QType::I16 => 0,
@@ -93,7 +127,7 @@ mod tests {
             (2.0, 5.1, -128),
             (-3.0, -1.0, 127),
         ] {
-            let p = Params::covering(range(lo, hi), QType::I8);
+            let p = Params::covering(range(lo, hi), QType::I8, Grid::Any);
             assert_eq!(p.zero_point, zero, "{lo} {hi}");
             let real = |q: i32| p.scale * f64::from(q - p.zero_point);
             assert!(
@@ -101,23 +135,36 @@ mod tests {
                     && (real(127) - hi.max(0.0)).abs() <= p.scale
             );
         }
-        let p = Params::covering(range(-1.0, 4.0), QType::I16);
+        let p = Params::covering(range(-1.0, 4.0), QType::I16, Grid::Any);
         assert_eq!((p.zero_point, p.scale as f32), (0, 4.0 / 32767.0));
     }
 
     #[test]
     fn extreme_ranges_have_usable_scales() {
-        assert_eq!(Params::covering(range(0.0, 0.0), QType::I8).scale, 1.0);
-        assert!(Params::covering(range(0.0, 1e-300), QType::I16).scale > 0.0);
-        assert!(Params::covering(range(-1e300, 1e300), QType::I8).scale.is_finite());
+        assert_eq!(Params::covering(range(0.0, 0.0), QType::I8, Grid::Any).scale, 1.0);
+        assert!(Params::covering(range(0.0, 1e-300), QType::I16, Grid::Any).scale > 0.0);
+        assert!(Params::covering(range(-1e300, 1e300), QType::I8, Grid::Any).scale.is_finite());
     }
 
     #[test]
     fn clips_become_bounds() {
-        let p = Params::covering(range(-1.0, 4.1), QType::I8);
+        let p = Params::covering(range(-1.0, 4.1), QType::I8, Grid::Any);
         let bounds = |lo, hi| p.bounds(Clip { lo, hi });
         assert_eq!(bounds(0.0, f64::INFINITY), Bounds { lo: p.zero_point, hi: 127 });
         assert_eq!(p.bounds(Clip::NONE), Bounds { lo: -128, hi: 127 });
         assert_eq!(bounds(0.0, 2.0).hi, p.zero_point + 100);
+    }
+
+    #[test]
+    fn shift_only_machines_get_powers_of_two() {
+        let scale = |hi: f64, unit: f64| {
+            Params::covering(range(0.0, hi), QType::I8, Grid::PowersOfTwo { unit }).scale
+        };
+        assert_eq!([scale(255.0, 1.0), scale(256.0, 1.0), scale(0.0, 1.0)], [1.0, 2.0, 1.0]);
+        assert_eq!(scale(255.0, 0.75), 1.5);
+        assert_eq!(
+            [ceil_significant(5.0, 2), ceil_significant(4.5, 3), ceil_significant(0.3, 1)],
+            [6.0, 5.0, 0.5]
+        );
     }
 }

@@ -1,16 +1,17 @@
-//! Which values share a scale, and the scale of each.
+//! The scale of each stored value.
 //!
-//! Operators that only move or select elements pass stored integers on, so their operands and results share one scale.
-//! The operands of a concatenation get the scale of its result where that at most halves their resolution; the others
-//! are rescaled in front of it.
+//! Values that share stored integers share a scale. The operands of a concatenation get the scale of its result where
+//! that at most halves their resolution; the others are rescaled in front of it.
 
 use std::collections::BTreeSet;
 
-use ir::graph::{Graph, Op, ValueId};
+use ir::graph::{Graph, Node, Op, ValueId, Window};
 use ir::qgraph::QType;
 
+use super::emit::uncut;
 use super::fusion::Fusion;
-use super::params::{Params, SOFTMAX, width};
+use super::params::{Grid, Params, SOFTMAX, steps, width};
+use super::sharing::{Sets, Wanted, wanted};
 use super::{Arithmetic, QuantizeError};
 use crate::calibrate::{Calibration, Range};
 
@@ -24,123 +25,13 @@ const LARGEST_WIDENING: f64 = 2.0;
 /// their multipliers might not exist on the machine.
 const FINEST_LOG2: u8 = 8;
 
-/// A value whose range must be known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
-    /// The value.
-    pub value: ValueId,
-    /// Its name.
-    pub name: String,
-    /// Whether its largest elements may be clipped.
-    pub clipping: Clipping,
-}
-
-/// Whether a range may be narrower than what was observed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Clipping {
-    /// If that lowers the error.
-    Allowed,
-    /// No: the value decides the network's answer (an output, or the logits of a softmax).
-    Forbidden,
-}
-
-/// Disjoint sets of values that share a scale.
-struct Sets {
-    parent: Vec<usize>,
-}
-
-impl Sets {
-    fn find(&self, value: ValueId) -> usize {
-        let mut at = value.0 as usize;
-        while self.parent[at] != at {
-            at = self.parent[at];
-        }
-        at
-    }
-
-    /// Joins two sets; the first one's root stays root.
-    fn join(&mut self, a: usize, b: usize) {
-        self.parent[b] = a;
-    }
-
-    /// Sets of the values that share stored integers.
-    fn of(graph: &Graph, fusion: &Fusion) -> Sets {
-        let mut sets = Sets { parent: (0..graph.values.len()).collect() };
-        for (node, result, _) in fusion.nodes(graph) {
-            let moves = match node.op {
-                Op::MaxPool { .. } | Op::Reshape | Op::Transpose { .. } => true,
-                Op::Pad { value, .. } => value == 0.0,
-                _ => false,
-            };
-            if moves {
-                let (x, y) = (sets.find(node.inputs[0]), sets.find(result));
-                sets.join(x, y);
-            }
-        }
-        sets
-    }
-}
-
-/// The values whose ranges [`quantize`](super::quantize) needs, in graph order: inputs, then results of arithmetic.
-/// `graph` must have been through the passes.
-#[must_use]
-pub fn wanted(graph: &Graph) -> Vec<Wanted> {
-    let fusion = Fusion::of(graph);
-    let mut sets = Sets::of(graph, &fusion);
-    for (node, result, _) in fusion.nodes(graph) {
-        if matches!(node.op, Op::Concat { .. }) {
-            for &x in &node.inputs {
-                let (y, x) = (sets.find(result), sets.find(x));
-                sets.join(y, x);
-            }
-        }
-    }
-    let softmax = graph.nodes.iter().filter(|node| matches!(node.op, Op::Softmax { .. }));
-    let decisive: BTreeSet<usize> = softmax
-        .map(|node| &node.inputs[0])
-        .chain(&graph.outputs)
-        .map(|&id| sets.find(id))
-        .collect();
-    let arithmetic =
-        fusion.nodes(graph).filter(|(node, ..)| has_own_range(&node.op)).map(|(_, y, _)| y);
-    (graph.inputs.iter().copied().chain(arithmetic))
-        .map(|value| {
-            let name = graph.values[value.0 as usize].name.clone();
-            let decisive = decisive.contains(&sets.find(value));
-            let clipping = if decisive { Clipping::Forbidden } else { Clipping::Allowed };
-            Wanted { value, name, clipping }
-        })
-        .collect()
-}
-
-/// Whether the result has a scale of its own that calibration decides.
-fn has_own_range(op: &Op) -> bool {
-    match op {
-        Op::Conv { .. }
-        | Op::Dense
-        | Op::Add
-        | Op::Sub
-        | Op::Mul
-        | Op::Clip { .. }
-        | Op::AveragePool { .. } => true,
-        Op::BatchNorm { .. }
-        | Op::MaxPool { .. }
-        | Op::ReduceMean { .. }
-        | Op::Concat { .. }
-        | Op::Reshape
-        | Op::Transpose { .. }
-        | Op::Pad { .. }
-        | Op::Softmax { .. } => false,
-    }
-}
-
 /// What is known of a set.
 #[derive(Clone, Copy, Debug)]
 enum Scale {
     /// Decided by the operator.
     Fixed(Params),
-    /// Must cover `range`; the narrowest member would be content with a width of `narrowest`.
-    Covers { range: Range, narrowest: f64 },
+    /// Must cover `range` on `grid`; the narrowest member would be content with a width of `narrowest`.
+    Covers { range: Range, narrowest: f64, grid: Grid },
 }
 
 impl Scale {
@@ -179,7 +70,8 @@ pub(super) fn assign(
                 let width = width(range, dtype);
                 // A value that is always zero is content with any scale.
                 let narrowest = if width > 0.0 { width } else { f64::INFINITY };
-                scales[sets.find(value)] = Some(Scale::Covers { range, narrowest });
+                let grid = arithmetic.grid();
+                scales[sets.find(value)] = Some(Scale::Covers { range, narrowest, grid });
             }
             None => missing.push(name),
         }
@@ -190,16 +82,19 @@ pub(super) fn assign(
     for (node, result, _) in fusion.nodes(graph) {
         match node.op {
             Op::Softmax { .. } => scales[sets.find(result)] = Some(Scale::Fixed(SOFTMAX)),
-            Op::Concat { .. } => meet(&mut sets, &mut scales, &node.inputs, None, result, dtype),
+            Op::Concat { .. } => {
+                meet(&mut sets, &mut scales, node, None, result, dtype, arithmetic)
+            }
             Op::Pad { value, .. } if value != 0.0 => {
                 let value = f64::from(value);
                 let border = Range { lo: value, hi: value };
-                meet(&mut sets, &mut scales, &node.inputs, Some(border), result, dtype);
+                meet(&mut sets, &mut scales, node, Some(border), result, dtype, arithmetic);
             }
             _ => {}
         }
     }
     for (node, result, _) in fusion.nodes(graph) {
+        divide_exactly(graph, &sets, &mut scales, node, result);
         coarsen(graph, &sets, &mut scales, node, result, dtype, arithmetic);
     }
     let assigned = |index: usize| {
@@ -213,7 +108,7 @@ pub(super) fn assign(
 fn resolved(scale: Scale, dtype: QType) -> Params {
     match scale {
         Scale::Fixed(params) => params,
-        Scale::Covers { range, .. } => Params::covering(range, dtype),
+        Scale::Covers { range, grid, .. } => Params::covering(range, dtype, grid),
     }
 }
 
@@ -222,21 +117,22 @@ fn resolved(scale: Scale, dtype: QType) -> Params {
 fn meet(
     sets: &mut Sets,
     scales: &mut [Option<Scale>],
-    operands: &[ValueId],
+    node: &Node,
     border: Option<Range>,
     result: ValueId,
     dtype: QType,
+    arithmetic: &Arithmetic,
 ) {
-    let roots: BTreeSet<usize> = operands.iter().map(|&id| sets.find(id)).collect();
-    let known = roots.iter().filter_map(|&root| scales[root]);
-    let fixed = known.clone().all(|scale| matches!(scale, Scale::Fixed(_))) && border.is_none();
+    let roots: BTreeSet<usize> = node.inputs.iter().map(|&id| sets.find(id)).collect();
+    let known: Vec<Scale> = roots.iter().filter_map(|&root| scales[root]).collect();
+    let fixed = known.iter().all(|scale| matches!(scale, Scale::Fixed(_))) && border.is_none();
     let y = sets.find(result);
     if fixed {
-        scales[y] = known.last();
+        scales[y] = known.last().copied();
         roots.into_iter().for_each(|root| sets.join(y, root));
         return;
     }
-    let range = known.map(|scale| scale.range()).chain(border).reduce(Range::union);
+    let range = known.iter().map(Scale::range).chain(border).reduce(Range::union);
     let range = range.expect("operands stand before their users");
     let mut narrowest = width(range, dtype);
     for root in roots {
@@ -247,7 +143,50 @@ fn meet(
             sets.join(y, root);
         }
     }
-    scales[y] = Some(Scale::Covers { range, narrowest });
+    scales[y] = Some(Scale::Covers { range, narrowest, grid: arithmetic.grid() });
+}
+
+/// Lets a machine that only shifts divide by the taps of an average pool exactly: the result's scale takes the quotient.
+/// (Windows cut by the border have other divisors, which stay approximate.)
+fn divide_exactly(
+    graph: &Graph,
+    sets: &Sets,
+    scales: &mut [Option<Scale>],
+    node: &Node,
+    result: ValueId,
+) {
+    if !matches!(node.op, Op::AveragePool { .. }) {
+        return;
+    }
+    let taps = divisor(graph, node);
+    let (x, y) = (sets.find(node.inputs[0]), sets.find(result));
+    let unit = match scales[x] {
+        Some(Scale::Covers { grid: Grid::PowersOfTwo { unit }, .. }) => unit,
+        Some(Scale::Fixed(_)) => 1.0,
+        Some(Scale::Covers { grid: Grid::Any, .. }) | None => return,
+    };
+    if x != y
+        && let Some(Scale::Covers { grid: grid @ Grid::PowersOfTwo { .. }, .. }) = &mut scales[y]
+    {
+        *grid = Grid::PowersOfTwo { unit: unit / taps };
+    }
+}
+
+/// Smallest divisor of an average pool's sums; 1 for other operators.
+fn divisor(graph: &Graph, node: &Node) -> f64 {
+    let Op::AveragePool { window, count_include_pad } = &node.op else {
+        return 1.0;
+    };
+    let shape = |id: ValueId| &graph.values[id.0 as usize].shape;
+    let (x, y) = (shape(node.inputs[0]), shape(node.output));
+    let [top, left, bottom, right] = window.pad;
+    let (window, input) = if *count_include_pad {
+        (Window { pad: [0; 4], ..*window }, [top + x[2] + bottom, left + x[3] + right])
+    } else {
+        (*window, [x[2], x[3]])
+    };
+    let [kh, kw] = window.kernel;
+    if uncut(&window, input, [y[2], y[3]]) { (kh * kw) as f64 } else { 1.0 }
 }
 
 /// Keeps a result's scale coarse enough for the machine's multipliers.
@@ -255,7 +194,7 @@ fn coarsen(
     graph: &Graph,
     sets: &Sets,
     scales: &mut [Option<Scale>],
-    node: &ir::graph::Node,
+    node: &Node,
     result: ValueId,
     dtype: QType,
     arithmetic: &Arithmetic,
@@ -279,7 +218,7 @@ fn coarsen(
                 / f64::from(arithmetic.weight_limit)
                 / finest(arithmetic.multiplier_bits)
         }
-        Op::AveragePool { .. } => x / finest(arithmetic.multiplier_bits),
+        Op::AveragePool { .. } => x / divisor(graph, node) / finest(arithmetic.multiplier_bits),
         Op::Mul => x * step(node.inputs[1]) / finest(arithmetic.multiplier_bits),
         Op::Add | Op::Sub => x.max(step(node.inputs[1])) / finest(add_bits),
         Op::Clip { .. } => x / finest(add_bits),
@@ -291,19 +230,21 @@ fn coarsen(
         && least.is_finite()
         && own < least
     {
-        let grown = Range { lo: range.lo * least / own, hi: range.hi * least / own };
-        // A range of nothing has no width to grow.
-        let (_, q_hi) = dtype.range();
-        let any = Range { lo: 0.0, hi: least * 2.0 * f64::from(q_hi + 1) };
-        *range = if width(grown, dtype) > 0.0 { grown } else { any };
+        let needed = least * steps(dtype);
+        let now = width(*range, dtype);
+        *range = if now > 0.0 {
+            Range { lo: range.lo * needed / now, hi: range.hi * needed / now }
+        } else {
+            Range { lo: 0.0, hi: needed }
+        };
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quantize::Clipping;
     use crate::testing::Build;
-    use ir::graph::Window;
 
     const EXACT: Arithmetic = Arithmetic {
         acc_bits: 32,

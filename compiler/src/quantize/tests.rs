@@ -136,6 +136,30 @@ fn every_option_and_machine_gives_a_valid_graph() {
 }
 
 #[test]
+fn coarse_multipliers_cost_a_bit_not_the_network() {
+    let mut checked = 0;
+    for seed in 0..30 {
+        let graph = random_graph(seed);
+        // Averages over windows that the border cuts have divisors of all kinds, which no shift can express.
+        let cut = |node: &ir::qgraph::QNode| matches!(&node.op, QOp::AveragePool { requant, .. } if requant.len() > 1);
+        let fine = quantized(&graph, &Options::default(), &Hardware::default()).unwrap();
+        if fine.nodes.iter().any(cut) {
+            continue;
+        }
+        for (bits, least) in [(1, 22.0), (4, 22.0), (8, 22.0)] {
+            let hardware = Hardware {
+                multiplier_bits: bits,
+                add_multiplier_bits: bits,
+                ..Hardware::default()
+            };
+            check_sqnr(&graph, &Options::default(), &hardware, least);
+        }
+        checked += 1;
+    }
+    assert!(checked > 10);
+}
+
+#[test]
 fn data_free_calibration_gives_a_working_network() {
     let mut b = Build::new(5);
     let x = b.input(&[1, 3, 9, 8]);

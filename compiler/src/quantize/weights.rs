@@ -2,11 +2,12 @@
 //!
 //! Weights are symmetric, with one scale per output channel (or per layer). The scale starts at the largest weight, or for
 //! few bits at the clipping of least squared error. It grows where the bias or the largest possible sum would not fit the
-//! accumulator, because a coarser weight costs little and a wrong bias or a wrap costs everything.
+//! accumulator, because a coarser weight costs little and a wrong bias or a wrap costs everything. On a machine with
+//! coarse multipliers it is rounded so that the multiplier is exact: the weights, rounded anyway, take the error.
 
 use isa::numerics::accumulator_bound;
 
-use super::params::{Params, storable};
+use super::params::{Params, ceil_significant, storable};
 use super::{Arithmetic, QuantizeError};
 use crate::options::Granularity;
 
@@ -15,6 +16,9 @@ const CLIPPED_BITS: u8 = 6;
 
 /// Candidates for the clipping, from 0.5 to 1 times the largest weight.
 const CLIPPINGS: u32 = 26;
+
+/// Multipliers of fewer bits than this are coarser than the weights' own rounding.
+const FINE_MULTIPLIER_BITS: u8 = 12;
 
 /// Rounds after which a sum is taken not to fit. Each one divides the sum's excess away, so two or three do.
 const MAX_ROUNDS: usize = 64;
@@ -106,7 +110,16 @@ impl Layer<'_> {
             return Ok(storable(self.output.scale / self.input.scale));
         }
         let limit = 1u64 << (arithmetic.acc_bits - 1);
-        let mut scale = storable(best_scale(&rows, largest, arithmetic));
+        let best = best_scale(&rows, largest, arithmetic);
+        let mut scale = self.with_exact_multiplier(best, arithmetic);
+        if arithmetic.multiplier_bits == 1 {
+            // The next power of two may waste almost a bit; the one below clips.
+            let limit = f64::from(arithmetic.weight_limit);
+            let below = storable(scale / 2.0);
+            if squared_error(&rows, below, limit) < squared_error(&rows, scale, limit) {
+                scale = below;
+            }
+        }
         for _ in 0..MAX_ROUNDS {
             let bounds = channels.iter().map(|&c| self.channel(c, scale, arithmetic).bound);
             let bound = bounds.max().unwrap_or(0);
@@ -119,9 +132,22 @@ impl Layer<'_> {
                 };
             }
             // Rounding of weights keeps the sum from shrinking in exact proportion.
-            scale = storable(scale * (bound as f64 / limit as f64).max(1.001) * 1.001);
+            let wanted = scale * (bound as f64 / limit as f64).max(1.001) * 1.001;
+            scale = self.with_exact_multiplier(wanted, arithmetic);
         }
         Err(self.too_narrow(channels[0], arithmetic))
+    }
+
+    /// The smallest scale from `scale` up whose ratio to the result's scale is a multiplier of the machine; `scale`
+    /// itself where multipliers are fine.
+    fn with_exact_multiplier(&self, scale: f64, arithmetic: &Arithmetic) -> f64 {
+        if arithmetic.multiplier_bits >= FINE_MULTIPLIER_BITS {
+            return storable(scale);
+        }
+        let per_scale = self.input.scale / self.output.scale;
+        // Scales in single precision miss an exact ratio by less than this.
+        let ratio = scale * per_scale * (1.0 - 1e-6);
+        storable(ceil_significant(ratio, arithmetic.multiplier_bits) / per_scale)
     }
 
     /// Whether the weights of some channel can move its result by a step.
@@ -164,20 +190,23 @@ fn best_scale(row: &[f32], largest: f32, arithmetic: &Arithmetic) -> f64 {
     if arithmetic.weight_limit >= 1 << (CLIPPED_BITS - 1) {
         return full;
     }
-    let error = |scale: f64| -> f64 {
-        let squared = |w: &f32| {
-            let w = f64::from(*w);
-            let e = w - (w / scale).round_ties_even().clamp(-limit, limit) * scale;
-            e * e
-        };
-        row.iter().map(squared).sum()
-    };
+    let error = |scale: f64| squared_error(row, scale, limit);
     // From the widest down, so that ties keep the largest weights.
     let candidates =
         (0..CLIPPINGS).map(|i| full * (1.0 - f64::from(i) * 0.5 / f64::from(CLIPPINGS - 1)));
     let best =
         candidates.map(|scale| (error(scale), scale)).reduce(|a, b| if b.0 < a.0 { b } else { a });
     best.map_or(full, |(_, scale)| scale)
+}
+
+/// Squared error of weights rounded to a scale and clipped at `limit` steps.
+fn squared_error(row: &[f32], scale: f64, limit: f64) -> f64 {
+    let squared = |w: &f32| {
+        let w = f64::from(*w);
+        let e = w - (w / scale).round_ties_even().clamp(-limit, limit) * scale;
+        e * e
+    };
+    row.iter().map(squared).sum()
 }
 
 fn check_finite(
@@ -291,10 +320,10 @@ mod tests {
             if let Ok(q) = quantize(&layer(&weights, &bias, 2), Granularity::PerChannel, &arithmetic) {
                 prop_assert!(q.bound.iter().all(|b| *b < 1 << (acc_bits - 1)));
                 prop_assert!(q.data.iter().all(|w| w.abs() <= limit));
-                for c in 0..2 {
+                for (c, bias) in bias.iter().enumerate() {
                     let sum: i64 = q.data[c * 12..][..12].iter().map(|w| i64::from(*w)).sum();
                     let real = (q.bias[c] - 10 * sum) as f64 * q.scale[c] * INPUT.scale;
-                    prop_assert!((real - f64::from(bias[c])).abs() <= 0.51 * q.scale[c] * INPUT.scale);
+                    prop_assert!((real - f64::from(*bias)).abs() <= 0.51 * q.scale[c] * INPUT.scale);
                 }
             }
         }

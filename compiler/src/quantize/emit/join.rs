@@ -99,7 +99,7 @@ impl Emitter<'_> {
         let Assigned { params, range } = self.assigned(x);
         let narrow = match params.dtype {
             QType::I8 => params,
-            QType::I16 => Params::covering(range, QType::I8),
+            QType::I16 => Params::covering(range, QType::I8, self.arithmetic.grid()),
         };
         let id = self.rescaled(group.node, id, narrow)?;
         let exp = exp_table(narrow.scale, shape[axis]);

@@ -30,7 +30,8 @@ impl Emitter<'_> {
         let [kh, kw] = window.kernel;
         let taps = kh * kw;
         // Windows of all counts up to the full one can occur at a border.
-        let first = if covers_input_only(&window, self.hwc(x), layout.hwc) { taps } else { 1 };
+        let (input, output) = (self.hwc(x), layout.hwc);
+        let first = if uncut(&window, [input.h, input.w], [output.h, output.w]) { taps } else { 1 };
         let requant = (first..=taps)
             .map(|n| {
                 self.requant(group.node, from.scale / (n as f64 * to.scale), n as u64 * from.span())
@@ -58,10 +59,11 @@ impl Emitter<'_> {
     }
 }
 
-/// Whether no window touches padding.
-fn covers_input_only(window: &Window, x: Hwc, y: Hwc) -> bool {
-    let fits = |axis: usize, from: usize, to: usize| {
-        window.reach(axis).is_some_and(|reach| (to - 1) * window.stride[axis] + reach <= from)
+/// Whether no window of `output` rows and columns reaches beyond the `input` rows and columns.
+pub(in crate::quantize) fn uncut(window: &Window, input: [usize; 2], output: [usize; 2]) -> bool {
+    let fits = |axis: usize| {
+        let reach = window.reach(axis);
+        reach.is_some_and(|reach| (output[axis] - 1) * window.stride[axis] + reach <= input[axis])
     };
-    window.pad == [0; 4] && fits(0, x.h, y.h) && fits(1, x.w, y.w)
+    window.pad == [0; 4] && fits(0) && fits(1)
 }

@@ -1,0 +1,118 @@
+//! Which values share stored integers, and which ranges calibration must find.
+
+use std::collections::BTreeSet;
+
+use ir::graph::{Graph, Op, ValueId};
+
+use super::fusion::Fusion;
+
+/// A value whose range must be known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The value.
+    pub value: ValueId,
+    /// Its name.
+    pub name: String,
+    /// Whether its largest elements may be clipped.
+    pub clipping: Clipping,
+}
+
+/// Whether a range may be narrower than what was observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Clipping {
+    /// If that lowers the error.
+    Allowed,
+    /// No: the value decides the network's answer (an output, or the logits of a softmax).
+    Forbidden,
+}
+
+/// Disjoint sets of values that share a scale.
+pub(super) struct Sets {
+    parent: Vec<usize>,
+}
+
+impl Sets {
+    /// Root of the value's set.
+    pub(super) fn find(&self, value: ValueId) -> usize {
+        let mut at = value.0 as usize;
+        while self.parent[at] != at {
+            at = self.parent[at];
+        }
+        at
+    }
+
+    /// Joins two sets; the first one's root stays root.
+    pub(super) fn join(&mut self, a: usize, b: usize) {
+        self.parent[b] = a;
+    }
+
+    /// Sets of the values that share stored integers.
+    pub(super) fn of(graph: &Graph, fusion: &Fusion) -> Sets {
+        let mut sets = Sets { parent: (0..graph.values.len()).collect() };
+        for (node, result, _) in fusion.nodes(graph) {
+            let moves = match node.op {
+                Op::MaxPool { .. } | Op::Reshape | Op::Transpose { .. } => true,
+                Op::Pad { value, .. } => value == 0.0,
+                _ => false,
+            };
+            if moves {
+                let (x, y) = (sets.find(node.inputs[0]), sets.find(result));
+                sets.join(x, y);
+            }
+        }
+        sets
+    }
+}
+
+/// The values whose ranges [`quantize`](super::quantize) needs, in graph order: inputs, then results of arithmetic.
+/// `graph` must have been through the passes.
+#[must_use]
+pub fn wanted(graph: &Graph) -> Vec<Wanted> {
+    let fusion = Fusion::of(graph);
+    let mut sets = Sets::of(graph, &fusion);
+    for (node, result, _) in fusion.nodes(graph) {
+        if matches!(node.op, Op::Concat { .. }) {
+            for &x in &node.inputs {
+                let (y, x) = (sets.find(result), sets.find(x));
+                sets.join(y, x);
+            }
+        }
+    }
+    let softmax = graph.nodes.iter().filter(|node| matches!(node.op, Op::Softmax { .. }));
+    let decisive: BTreeSet<usize> = softmax
+        .map(|node| &node.inputs[0])
+        .chain(&graph.outputs)
+        .map(|&id| sets.find(id))
+        .collect();
+    let arithmetic =
+        fusion.nodes(graph).filter(|(node, ..)| has_own_range(&node.op)).map(|(_, y, _)| y);
+    (graph.inputs.iter().copied().chain(arithmetic))
+        .map(|value| {
+            let name = graph.values[value.0 as usize].name.clone();
+            let decisive = decisive.contains(&sets.find(value));
+            let clipping = if decisive { Clipping::Forbidden } else { Clipping::Allowed };
+            Wanted { value, name, clipping }
+        })
+        .collect()
+}
+
+/// Whether the result has a scale of its own that calibration decides.
+fn has_own_range(op: &Op) -> bool {
+    match op {
+        Op::Conv { .. }
+        | Op::Dense
+        | Op::Add
+        | Op::Sub
+        | Op::Mul
+        | Op::Clip { .. }
+        | Op::AveragePool { .. } => true,
+        Op::BatchNorm { .. }
+        | Op::MaxPool { .. }
+        | Op::ReduceMean { .. }
+        | Op::Concat { .. }
+        | Op::Reshape
+        | Op::Transpose { .. }
+        | Op::Pad { .. }
+        | Op::Softmax { .. } => false,
+    }
+}
