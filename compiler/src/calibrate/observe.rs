@@ -11,7 +11,7 @@ use crate::quantize::{Wanted, wanted};
 pub type Sample = Vec<Vec<f32>>;
 
 /// Samples taken from the source at a time. Their histograms, not their activations, are in memory together.
-const BATCH: usize = 32;
+const BATCH: usize = 16;
 
 /// A float model that can show its intermediate values.
 pub trait FloatRunner: Sync {

@@ -1,22 +1,43 @@
 //! Finds the nodes that have no integer form, all of them, before any work is done.
 
 use ir::graph::{Graph, Node, Op, ValueId, Window};
+use ir::tensor::element_count;
 
 use super::emit::onnx_name;
 use super::error::Refusal;
-use super::scales::LARGEST_PADDING;
+use super::scales::{LARGEST_PADDING, divisor};
 
 /// Longest row that integer softmax can sum.
 const LONGEST_SOFTMAX: usize = 1 << 16;
 
-/// The nodes of `graph`, which must have been through the passes, that cannot be quantized, and why.
+/// Most elements of one value: what the integer runtime holds. A small file can declare any size.
+const LARGEST_VALUE: usize = 1 << 28;
+
+/// Most divisors of an average pool over windows that the border cuts: one multiplier each.
+const MOST_DIVISORS: usize = 1 << 16;
+
+/// The nodes of `graph`, which must have been through the passes, that cannot be quantized, and why. To be asked before
+/// calibration, which works on whatever the graph declares.
 #[must_use]
 pub fn check(graph: &Graph) -> Vec<Refusal> {
+    let input = |id: &ValueId| {
+        let reason = too_large(graph, *id)?;
+        let node = graph.values[id.0 as usize].name.clone();
+        Some(Refusal { node, op: "input", reason })
+    };
     let refusal = |node: &Node| {
-        let reason = reason(graph, node)?;
+        let reason = too_large(graph, node.output).or_else(|| reason(graph, node))?;
         Some(Refusal { node: node.name.clone(), op: onnx_name(&node.op), reason })
     };
-    graph.nodes.iter().filter_map(refusal).collect()
+    graph.inputs.iter().filter_map(input).chain(graph.nodes.iter().filter_map(refusal)).collect()
+}
+
+fn too_large(graph: &Graph, id: ValueId) -> Option<String> {
+    let shape = &graph.values[id.0 as usize].shape;
+    let count = element_count(shape).filter(|count| *count <= LARGEST_VALUE);
+    count
+        .is_none()
+        .then(|| format!("it has shape {shape:?}, expected at most {LARGEST_VALUE} elements"))
 }
 
 fn reason(graph: &Graph, node: &Node) -> Option<String> {
@@ -32,8 +53,16 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
         ));
     }
     match &node.op {
-        Op::Conv { window, .. } | Op::AveragePool { window, .. } | Op::MaxPool { window } => {
-            (x[0] != 1 && !row_by_row(window)).then(|| batch(x[0]))
+        Op::Conv { window, .. } | Op::AveragePool { window, .. } | Op::MaxPool { window }
+            if x[0] != 1 && !row_by_row(window) =>
+        {
+            Some(batch(x[0]))
+        }
+        Op::AveragePool { window, .. } => {
+            let taps = window.kernel[0].saturating_mul(window.kernel[1]);
+            (taps > MOST_DIVISORS && divisor(graph, node) == 1.0).then(|| {
+                format!("its windows are cut by the border and have {taps} taps, expected at most {MOST_DIVISORS}")
+            })
         }
         Op::Add | Op::Sub | Op::Mul => {
             let y = shape(node.output);
@@ -53,6 +82,7 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
         Op::BatchNorm { .. } | Op::ReduceMean { .. } => {
             Some("it has no integer form before the passes have rewritten it".to_owned())
         }
+        Op::Conv { .. } | Op::MaxPool { .. } => None,
         Op::Dense | Op::Clip { .. } | Op::Concat { .. } | Op::Reshape | Op::Transpose { .. } => {
             None
         }
@@ -107,11 +137,16 @@ mod tests {
         let t = b.batch_norm(x);
         let op = Op::Pad { before: vec![0; 4], after: vec![0, 0, 1, 0], value: f32::NEG_INFINITY };
         let u = b.op(op, &[x], &[1, 2, 4, 4]);
-        let refusals = check(&b.finish(&[p, q, r, s, t, u]));
+        let huge = b.input(&[1, 1, 1 << 15, 1 << 14]);
+        let k = 1 << 9;
+        let window = Window { kernel: [k, k], stride: [k, k], dilation: [1, 1], pad: [1, 0, 0, 0] };
+        let average = |window| Op::AveragePool { window, count_include_pad: false };
+        let pooled = b.pool(huge, average, window);
+        let refusals = check(&b.finish(&[p, q, r, s, t, u, pooled]));
         let nodes: Vec<_> = refusals.iter().map(|r| r.node.as_str()).collect();
-        assert_eq!(nodes, ["n0", "n1", "n2", "n4", "n5"]);
+        assert_eq!(nodes, ["v19", "n0", "n1", "n2", "n4", "n5", "n6"]);
         assert!(
-            refusals[0].reason.contains("[1, 2, 3, 4]") && refusals[2].reason.contains("batch=1")
+            refusals[1].reason.contains("[1, 2, 3, 4]") && refusals[3].reason.contains("batch=1")
         );
     }
 }

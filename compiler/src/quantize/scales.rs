@@ -173,7 +173,7 @@ fn divide_exactly(
 }
 
 /// Smallest divisor of an average pool's sums; 1 for other operators.
-fn divisor(graph: &Graph, node: &Node) -> f64 {
+pub(super) fn divisor(graph: &Graph, node: &Node) -> f64 {
     let Op::AveragePool { window, count_include_pad } = &node.op else {
         return 1.0;
     };
