@@ -12,6 +12,11 @@
 //! `spad[base + (ch / R) * block_stride + y * row_stride + x][ch % R]`; a 16-bit ("wide") tensor keeps its signed high byte
 //! there and its unsigned low byte `plane_stride` rows further. Registers of a page are written by the `*.geom`-like words, read
 //! by the tile words that name the page, and undefined until written.
+//!
+//! A word is refused before anything runs if a range leaves its memory, an extent, step or tap distance is 0, a saturation range is empty or wider than its
+//! result, or it names more columns or lanes than there are. A result may lie exactly in the place of an elementwise operand (not of one with
+//! `lane_broadcast`), may overlap no operand otherwise, and no result but those of `vpu.move` and `vpu.fill` may overlap itself. Results of a maximum pool
+//! or of a table have the width of their operand; an 8-bit injected `pad` fits 8 bits; the multiplier of `vpu.mul` is not negative; with `mb = 0` operand `b` is not read.
 
 use crate::declare::isa;
 
