@@ -9,7 +9,7 @@ use crate::backend::{BackendError, generate};
 use crate::calibrate::{CalibrateError, Calibration, GraphRunner, Sample, with_data, without_data};
 use crate::options::Options;
 use crate::passes::{Applied, Check, Context, GRAPH, PassError, run};
-use crate::quantize::{QuantizeError, quantize};
+use crate::quantize::{QuantizeError, check, quantize};
 
 /// Why compilation stopped.
 #[derive(Debug, thiserror::Error)]
@@ -42,13 +42,17 @@ pub struct Network {
 }
 
 impl Network {
-    /// Runs the passes.
+    /// Runs the passes and checks that every node has an integer form, before anybody spends time on calibration.
     ///
     /// # Errors
-    /// [`CompileError::Pass`].
+    /// [`CompileError::Pass`]; [`CompileError::Quantize`] with all nodes that have none.
     pub fn new(mut graph: Graph) -> Result<Network, CompileError> {
         let mut context = Context::default();
         let applied = run(GRAPH, &mut graph, &mut context, Check::EachPass)?;
+        let refusals = check(&graph);
+        if !refusals.is_empty() {
+            return Err(QuantizeError::Refused { refusals }.into());
+        }
         Ok(Network { graph, applied, context })
     }
 
