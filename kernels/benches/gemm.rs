@@ -8,8 +8,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::{
-    Accumulate, AddConstants, InstructionSet, PackedDepthwise, PackedRequant, PackedWeights,
-    RequantColumn, Rows, Sums, qs8_add, qs8_depthwise, qs8_gemm, qs8_requantize,
+    Accumulate, AddConstants, InstructionSet, PackedDepthwise, PackedRequant, PackedWeights, Rows,
+    Sums, qs8_add, qs8_depthwise, qs8_gemm, qs8_requantize,
 };
 
 /// Name, rows, columns, segments, elements per segment.
@@ -86,8 +86,12 @@ fn requantize(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("qs8_requantize/512x256");
     group.throughput(Throughput::Elements((rows * columns) as u64));
     let sums: Vec<i32> = bytes(rows * columns).into_iter().map(|b| i32::from(b) * 1000).collect();
-    let column = RequantColumn { bias: 17, multiplier: 0xab_cdef, shift: 33, bound: 1 << 20 };
-    let constants = PackedRequant::new(&vec![column; columns], [3, -128, 127]);
+    let constants = PackedRequant::new(
+        vec![17; columns],
+        vec![0xab_cdef; columns],
+        vec![33; columns],
+        [3, -128, 127],
+    );
     let mut out = vec![0; rows * columns];
     group.bench_function(InstructionSet::best().name(), |bencher| {
         bencher.iter(|| qs8_requantize(black_box(&sums), &constants, &mut out));

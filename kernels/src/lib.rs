@@ -28,7 +28,7 @@ pub use dot::qs8_dot;
 pub use gemm::{PackedWeights, qs8_gemm, qs8_gemm_unpacked};
 pub use gemm16::qs16_gemm;
 pub use matrix::{Accumulate, Rows, Sums};
-pub use requantize::{PackedRequant, RequantColumn, qs8_requantize};
+pub use requantize::{PackedRequant, qs8_requantize};
 
 #[cfg(test)]
 mod tests;

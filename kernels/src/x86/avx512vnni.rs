@@ -26,10 +26,7 @@ pub(super) fn qs8_gemm__avx512vnni(a: &Rows<'_>, w: &[u8], c: &mut Sums<'_>) {
     let panels = columns.div_ceil(PANEL);
     assert!(rows == a.len() && w.len() == panels * panel_len, "weights packed for another shape");
     let add = c.accumulate() == Accumulate::Add;
-    let mut starts = Vec::with_capacity(rows + 3);
-    for first in (0..rows).step_by(4) {
-        starts.extend(row_sums(a, first).map(|sum| sum.wrapping_mul(-128)));
-    }
+    let starts: Vec<i32> = (0..rows).map(|r| row_sum(a, r).wrapping_mul(-128)).collect();
     let block = (BLOCK_BYTES / panel_len).max(1).next_multiple_of(2);
     for first in (0..panels).step_by(block) {
         for (row, tile_rows) in super::even_runs(rows, TILE_ROWS) {
@@ -57,34 +54,20 @@ pub(super) fn qs8_gemm__avx512vnni(a: &Rows<'_>, w: &[u8], c: &mut Sums<'_>) {
     }
 }
 
-/// Sums of the elements of the four rows from `first` on; beyond the last row, that row's again.
+/// Sum of the elements of row `r`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn row_sums(a: &Rows<'_>, first: usize) -> [i32; 4] {
+fn row_sum(a: &Rows<'_>, r: usize) -> i32 {
     let ones = _mm512_set1_epi8(1);
-    let rows = [0, 1, 2, 3].map(|r| (first + r).min(a.len() - 1));
-    let mut acc = [_mm512_setzero_si512(); 4];
+    let mut acc = _mm512_setzero_si512();
     for s in 0..a.segments() {
-        let segments = rows.map(|r| a.segment(r, s));
-        for start in (0..a.segment_len()).step_by(64) {
-            let mask = u64::MAX >> (64 - (a.segment_len() - start).min(64));
-            for (acc, segment) in acc.iter_mut().zip(segments) {
-                // SAFETY: only the bytes that the segment has from `start` on are loaded.
-                let x = unsafe { _mm512_maskz_loadu_epi8(mask, segment.as_ptr().add(start)) };
-                *acc = _mm512_dpbusd_epi32(*acc, ones, x);
-            }
+        for chunk in a.segment(r, s).chunks(64) {
+            let mask = u64::MAX >> (64 - chunk.len());
+            // SAFETY: only the bytes of `chunk` are loaded.
+            let x = unsafe { _mm512_maskz_loadu_epi8(mask, chunk.as_ptr()) };
+            acc = _mm512_dpbusd_epi32(acc, ones, x);
         }
     }
-    // Sums of pairs of lanes, then of fours, with the four rows side by side; then of the four 128-bit parts.
-    let pairs = |a, b| _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
-    let (ab, cd) = (pairs(acc[0], acc[1]), pairs(acc[2], acc[3]));
-    let fours = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-    let halves =
-        _mm256_add_epi32(_mm512_castsi512_si256(fours), _mm512_extracti64x4_epi64::<1>(fours));
-    let sums = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
-    let mut out = [0; 4];
-    // SAFETY: four sums are 16 bytes.
-    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), sums) };
-    out
+    _mm512_reduce_add_epi32(acc)
 }
 
 /// Operands of one tile.

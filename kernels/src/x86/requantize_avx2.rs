@@ -6,83 +6,44 @@ use crate::requantize::PackedRequant;
 
 /// Requantizes the columns up to the last multiple of 8 in every row; returns how many those are.
 ///
-/// Products are formed in 64-bit lanes, the even columns in one vector and the odd ones in another.
+/// Products are formed in 64-bit lanes, the even columns in one vector and the odd ones in another. Half a unit is added
+/// before the shift, which rounds half up; where nothing was shifted out it was a tie, and the last bit is cleared.
 #[target_feature(enable = "avx2")]
 pub(super) fn qs8_requantize_1x8__avx2(
     sums: &[i32],
     constants: &PackedRequant,
     out: &mut [i8],
 ) -> usize {
-    match constants.direct_offset() {
-        Some(offset) => direct(sums, constants, offset, out),
-        None => general(sums, constants, out),
-    }
-    constants.columns() / 8 * 8
-}
-
-/// Where a shift is all the rounding there is, and results fit 32 bits.
-#[target_feature(enable = "avx2")]
-fn direct(sums: &[i32], constants: &PackedRequant, offset: &[i64], out: &mut [i8]) {
-    each_block(sums, constants, offset, out, |even, odd, acc| {
-        let even = even.shifted(even.sum(acc));
-        let odd = odd.shifted(odd.sum(_mm256_srli_epi64::<32>(acc)));
-        interleave(even, odd)
-    });
-}
-
-/// With ties and results of any size.
-#[target_feature(enable = "avx2")]
-fn general(sums: &[i32], constants: &PackedRequant, out: &mut [i8]) {
+    let columns = constants.columns();
     let [zero_point, lo, hi] = constants.output();
     let zero = _mm256_set1_epi32(zero_point);
     // clamp(r + Z, lo, hi) = clamp(r, lo - Z, hi - Z) + Z, and the right side fits 32 bits after the clamp.
-    let lo = _mm256_set1_epi64x((lo - zero_point).into());
-    let hi = _mm256_set1_epi64x((hi - zero_point).into());
-    each_block(sums, constants, constants.offset(), out, |even, odd, acc| {
-        let even = clamp_wide(even.rounded(even.sum(acc)), lo, hi);
-        let odd = clamp_wide(odd.rounded(odd.sum(_mm256_srli_epi64::<32>(acc))), lo, hi);
-        _mm256_add_epi32(interleave(even, odd), zero)
-    });
-}
-
-/// Writes `convert(even columns, odd columns, sums)`, saturated to the bounds, of 8 columns at a time, all rows of them
-/// before the next 8.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn each_block(
-    sums: &[i32],
-    constants: &PackedRequant,
-    offset: &[i64],
-    out: &mut [i8],
-    convert: impl Fn(&Lanes, &Lanes, __m256i) -> __m256i,
-) {
-    let columns = constants.columns();
-    let [_, lo, hi] = constants.output().map(|v| _mm_set1_epi8(v as i8));
-    for first in (0..columns / 8).map(|block| block * 8) {
-        let even = Lanes::new(constants, offset, first);
-        let odd = Lanes::new(constants, offset, first + 1);
+    let (lo, hi) = (lo - zero_point, hi - zero_point);
+    let (lo_wide, hi_wide) = (_mm256_set1_epi64x(lo.into()), _mm256_set1_epi64x(hi.into()));
+    let (lo, hi) = (_mm256_set1_epi32(lo), _mm256_set1_epi32(hi));
+    let vectors = columns / 8;
+    for first in (0..vectors).map(|v| v * 8) {
+        let (even, odd) = (Lanes::new(constants, first), Lanes::new(constants, first + 1));
         let rows = sums.chunks_exact(columns).zip(out.chunks_exact_mut(columns));
         for (sums, out) in rows {
-            // SAFETY: every row has eight columns from `first` on.
-            unsafe {
-                let acc = _mm256_loadu_si256(sums.as_ptr().add(first).cast());
-                let stored = convert(&even, &odd, acc);
-                let (low, high) =
-                    (_mm256_castsi256_si128(stored), _mm256_extracti128_si256::<1>(stored));
-                let words = _mm_packs_epi32(low, high);
-                let bytes = _mm_packs_epi16(words, words);
-                let bytes = _mm_min_epi8(_mm_max_epi8(bytes, lo), hi);
-                _mm_storel_epi64(out.as_mut_ptr().add(first).cast(), bytes);
+            let acc = load(&sums[first..first + 8]);
+            let mut even = even.round(acc);
+            let mut odd = odd.round(_mm256_srli_epi64::<32>(acc));
+            if !constants.results_fit_32_bits() {
+                even = clamp_wide(even, lo_wide, hi_wide);
+                odd = clamp_wide(odd, lo_wide, hi_wide);
             }
+            let rounded = _mm256_blend_epi32::<0b1010_1010>(even, _mm256_slli_epi64::<32>(odd));
+            let clamped = _mm256_min_epi32(_mm256_max_epi32(rounded, lo), hi);
+            let stored = _mm256_add_epi32(clamped, zero);
+            let (low, high) =
+                (_mm256_castsi256_si128(stored), _mm256_extracti128_si256::<1>(stored));
+            let words = _mm_packs_epi32(low, high);
+            let bytes = _mm_cvtsi128_si64(_mm_packs_epi16(words, words));
+            out[first..first + 8].copy_from_slice(&bytes.to_le_bytes().map(u8::cast_signed));
         }
     }
-}
-
-/// The low halves of the lanes of `even`, with those of `odd` in the high halves.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn interleave(even: __m256i, odd: __m256i) -> __m256i {
-    _mm256_blend_epi32::<0b1010_1010>(even, _mm256_slli_epi64::<32>(odd))
+    vectors * 8
 }
 
 /// Constants of four columns, two apart, in 64-bit lanes.
@@ -103,7 +64,7 @@ struct Lanes {
 impl Lanes {
     /// Columns `first`, `first + 2`, `first + 4` and `first + 6`.
     #[target_feature(enable = "avx2")]
-    fn new(constants: &PackedRequant, offset: &[i64], first: usize) -> Self {
+    fn new(constants: &PackedRequant, first: usize) -> Self {
         let lanes = |value: &dyn Fn(usize) -> i64| {
             let [a, b, c, d] = [0, 2, 4, 6].map(|i| value(first + i));
             _mm256_setr_epi64x(a, b, c, d)
@@ -113,7 +74,7 @@ impl Lanes {
         let unit = _mm256_set1_epi64x(1);
         Self {
             multiplier: lanes(&|j| i64::from(constants.multiplier()[j])),
-            offset: _mm256_xor_si256(lanes(&|j| offset[j]), sign),
+            offset: _mm256_xor_si256(lanes(&|j| constants.offset()[j]), sign),
             shift,
             rest: _mm256_sub_epi64(_mm256_sllv_epi64(unit, shift), unit),
             one: _mm256_add_epi64(unit, _mm256_cmpeq_epi64(shift, _mm256_setzero_si256())),
@@ -121,27 +82,15 @@ impl Lanes {
         }
     }
 
-    /// `acc * multiplier + offset` of the low halves of the lanes of `acc`, 2^63 too large.
+    /// `round_half_even((acc + bias) * multiplier / 2^shift)` of the low halves of the lanes of `acc`.
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn sum(&self, acc: __m256i) -> __m256i {
-        _mm256_add_epi64(_mm256_mul_epi32(acc, self.multiplier), self.offset)
-    }
-
-    /// `floor(sum / 2^shift)`; as the offset contains half a unit, that rounds half up. There is no arithmetic shift of
-    /// 64-bit lanes, which is why sums are kept unsigned.
-    #[target_feature(enable = "avx2")]
-    #[inline]
-    fn shifted(&self, sum: __m256i) -> __m256i {
-        _mm256_sub_epi64(_mm256_srlv_epi64(sum, self.shift), self.sign)
-    }
-
-    /// As [`Lanes::shifted`], but half to even: where nothing is shifted out it was a tie, and the last bit is cleared.
-    #[target_feature(enable = "avx2")]
-    #[inline]
-    fn rounded(&self, sum: __m256i) -> __m256i {
+    fn round(self, acc: __m256i) -> __m256i {
+        let sum = _mm256_add_epi64(_mm256_mul_epi32(acc, self.multiplier), self.offset);
+        // There is no arithmetic shift of 64-bit lanes, so the sum is shifted as an unsigned number, 2^63 too large.
+        let rounded = _mm256_sub_epi64(_mm256_srlv_epi64(sum, self.shift), self.sign);
         let tie = _mm256_cmpeq_epi64(_mm256_and_si256(sum, self.rest), _mm256_setzero_si256());
-        _mm256_andnot_si256(_mm256_and_si256(tie, self.one), self.shifted(sum))
+        _mm256_andnot_si256(_mm256_and_si256(tie, self.one), rounded)
     }
 }
 
@@ -150,4 +99,12 @@ impl Lanes {
 fn clamp_wide(value: __m256i, lo: __m256i, hi: __m256i) -> __m256i {
     let raised = _mm256_blendv_epi8(value, lo, _mm256_cmpgt_epi64(lo, value));
     _mm256_blendv_epi8(raised, hi, _mm256_cmpgt_epi64(raised, hi))
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn load(eight: &[i32]) -> __m256i {
+    assert_eq!(eight.len(), 8, "a vector is eight sums");
+    // SAFETY: eight sums are 32 bytes.
+    unsafe { _mm256_loadu_si256(eight.as_ptr().cast()) }
 }

@@ -7,10 +7,10 @@
 use std::ops::Range;
 
 use ir::qgraph::{Hwc, QType};
-use isa::numerics::{Rounding, accumulator_bound, requantize};
+use isa::numerics::{Rounding, requantize};
 use kernels::{
-    Accumulate, PackedDepthwise, PackedRequant, PackedWeights, RequantColumn, Rows, Sums,
-    qs8_depthwise, qs8_gemm, qs8_requantize, qs16_gemm,
+    Accumulate, PackedDepthwise, PackedRequant, PackedWeights, Rows, Sums, qs8_depthwise, qs8_gemm,
+    qs8_requantize, qs16_gemm,
 };
 
 use super::padded::Padding;
@@ -261,19 +261,10 @@ fn vector_constants(conv: &Conv<'_>, target: &Target) -> Option<PackedRequant> {
     if target.dtype != QType::I8 || target.rounding != Rounding::HalfEven {
         return None;
     }
-    let weights = conv.weights;
-    let rows = weights.data.chunks_exact(weights.data.len() / weights.oc);
-    let constants = rows.zip(conv.bias).zip(conv.requant).map(|((row, &bias), requant)| {
-        let (lo, hi) = QType::I8.range();
-        // The check proved that sums fit 32 bits together with the bias, for the range that the operand really has.
-        let bound = accumulator_bound(row, lo, hi, bias).min(1 << 31);
-        Some(RequantColumn {
-            bias: i32::try_from(bias).ok()?,
-            multiplier: requant.multiplier,
-            shift: requant.shift,
-            bound: u32::try_from(bound).ok()?,
-        })
-    });
+    // The check proved that bias and sum fit 32 bits together.
+    let bias: Result<Vec<i32>, _> = conv.bias.iter().map(|&b| i32::try_from(b)).collect();
+    let multiplier = conv.requant.iter().map(|requant| requant.multiplier).collect();
+    let shift = conv.requant.iter().map(|requant| requant.shift).collect();
     let output = [target.zero_point, conv.bounds.lo, conv.bounds.hi];
-    Some(PackedRequant::new(&constants.collect::<Option<Vec<_>>>()?, output))
+    Some(PackedRequant::new(bias.ok()?, multiplier, shift, output))
 }
