@@ -128,7 +128,10 @@ impl Samples {
                 v.into_iter().map(|x| x as i64).collect()
             }
             Elements::F32(_) => {
-                return Err(CliError::in_file(path, "--raw takes stored integers, found fractions"));
+                return Err(CliError::in_file(
+                    path,
+                    "--raw takes stored integers, found fractions",
+                ));
             }
         };
         if integers.len() != wanted {

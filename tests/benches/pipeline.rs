@@ -1,5 +1,9 @@
 //! The stages of the main job on the embedded network: compile, time, values, and the host runtime beside them.
-#![allow(clippy::expect_used, missing_docs, reason = "a benchmark stops at the first surprise; criterion's macros make undocumented items")]
+#![allow(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark stops at the first surprise; criterion's macros make undocumented items"
+)]
 
 use bytes::Bytes;
 use compiler::compile::{Network, program};
@@ -16,7 +20,11 @@ const MODEL: &[u8] = include_bytes!("../../programs/fashion_mnist/fashion_mnist.
 fn stages(c: &mut Criterion) {
     let hw = Hardware::default();
     let options = Options { input_range: Some((0.0, 1.0)), ..Options::default() };
-    let import = || load_bytes(Bytes::from_static(MODEL), &LoadOptions::default()).expect("the embedded network loads").graph;
+    let import = || {
+        load_bytes(Bytes::from_static(MODEL), &LoadOptions::default())
+            .expect("the embedded network loads")
+            .graph
+    };
     let network = Network::new(import()).expect("the passes take it");
     let calibration = network.calibrate_without_data(&options).expect("batch norms give ranges");
     let graph = network.quantize(&calibration, &options, &hw).expect("it quantizes");
@@ -26,12 +34,18 @@ fn stages(c: &mut Criterion) {
     let mut group = c.benchmark_group("fashion_mnist edge16");
     group.bench_function("import and passes", |b| b.iter(|| Network::new(import())));
     group.bench_function("quantize", |b| b.iter(|| network.quantize(&calibration, &options, &hw)));
-    group.bench_function("compile and verify", |b| b.iter(|| program(&graph, &hw, isa::program::Meta::default())));
+    group.bench_function("compile and verify", |b| {
+        b.iter(|| program(&graph, &hw, isa::program::Meta::default()))
+    });
 
     let cycles = timing::run(&made, timing::Mode::Event).expect("it ends").total_cycles;
     group.throughput(Throughput::Elements(cycles));
-    group.bench_function("timing, event-driven (cycles)", |b| b.iter(|| timing::run(&made, timing::Mode::Event)));
-    group.bench_function("timing, cycle-stepped (cycles)", |b| b.iter(|| timing::run(&made, timing::Mode::Stepped)));
+    group.bench_function("timing, event-driven (cycles)", |b| {
+        b.iter(|| timing::run(&made, timing::Mode::Event))
+    });
+    group.bench_function("timing, cycle-stepped (cycles)", |b| {
+        b.iter(|| timing::run(&made, timing::Mode::Stepped))
+    });
 
     group.throughput(Throughput::Elements(macs));
     let value = &graph.values[graph.inputs[0].0 as usize];
