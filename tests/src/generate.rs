@@ -202,6 +202,8 @@ impl<R: Rng> Generator<'_, R> {
         let spread = (k as f64).sqrt() * weight_max * f64::from(range(from).1) / 3.0;
         let scale =
             f64::from(range(to).1) / 2.0 / spread.max(1.0) * self.rng.random_range(0.5..2.0);
+        // Powers of two make ties, which a multiplier of many bits hardly ever meets.
+        let scale = if self.rng.random_bool(0.3) { scale.log2().round().exp2() } else { scale };
         // A multiplier of m bits and no shift is below 2^m.
         let scale = scale.min(f64::from(1u32 << (self.hw.multiplier_bits - 1)));
         Requant::from_scale(scale, self.hw.multiplier_bits as u8)

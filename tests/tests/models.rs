@@ -1,5 +1,9 @@
 //! Larger networks, found through the environment variable `QCC_MODELS`; without it the tests say so and pass.
-#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops at the first surprise and says what it saw"
+)]
 
 use std::path::PathBuf;
 
