@@ -8,6 +8,10 @@
 //! Each function has one plain version, which defines it, and versions for the vector units of x86-64; the best one the
 //! processor offers is chosen once ([`InstructionSet::best`]). All versions are proven equal by property tests.
 #![deny(clippy::float_arithmetic)]
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "packing, pointers and strides serve the vector kernels")
+)]
 
 mod add;
 mod depthwise;

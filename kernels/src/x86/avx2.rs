@@ -5,6 +5,7 @@
 
 use std::arch::x86_64::*;
 
+use super::MAX_ROWS;
 use crate::gemm::PANEL;
 use crate::matrix::{Accumulate, Rows, Sums};
 
@@ -149,7 +150,7 @@ impl Destination {
 /// columns.
 #[target_feature(enable = "avx2")]
 unsafe fn qs8_gemm_6x16__avx2<const ROWS: usize>(tile: &Tile<'_>, out: &Destination) {
-    let mut acc = [[_mm256_setzero_si256(); 2]; 10];
+    let mut acc = [[_mm256_setzero_si256(); 2]; MAX_ROWS];
     let (a, w) = (tile.a.as_ptr(), tile.w.as_ptr());
     for p in 0..tile.pairs() {
         // SAFETY: pair `p` of the panel and of each row is inside by the caller's promise.

@@ -6,17 +6,21 @@
 
 use std::arch::x86_64::*;
 
+use super::MAX_ROWS;
 use super::avx2::Destination;
 use crate::gemm::PANEL;
 use crate::matrix::{Accumulate, Rows, Sums};
 
 /// Rows of one tile: 10 x 2 vectors of sums, two of weights and one of activations, of 32 registers. Enough to keep the
 /// multipliers busy; with 12 rows compilers move sums to memory, at half the speed.
-const TILE_ROWS: usize = 10;
+const TILE_ROWS: usize = MAX_ROWS;
 
 /// Bytes of weights worked on at a time: they stay in the second-level cache while all rows pass by, and the sums of a
 /// row are written one behind the other.
 const BLOCK_BYTES: usize = 256 << 10;
+
+/// Rows whose elements are summed together.
+const SUM_ROWS: usize = 4;
 
 /// The product `a * w` with `w` packed in panels of quads for exactly the shape of `a` and `c`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
@@ -26,7 +30,10 @@ pub(super) fn qs8_gemm__avx512vnni(a: &Rows<'_>, w: &[u8], c: &mut Sums<'_>) {
     let panels = columns.div_ceil(PANEL);
     assert!(rows == a.len() && w.len() == panels * panel_len, "weights packed for another shape");
     let add = c.accumulate() == Accumulate::Add;
-    let starts: Vec<i32> = (0..rows).map(|r| row_sum(a, r).wrapping_mul(-128)).collect();
+    let mut starts = Vec::with_capacity(rows + SUM_ROWS);
+    for first in (0..rows).step_by(SUM_ROWS) {
+        starts.extend(row_sums(a, first).map(|sum| sum.wrapping_mul(-128)));
+    }
     let block = (BLOCK_BYTES / panel_len).max(1).next_multiple_of(2);
     for first in (0..panels).step_by(block) {
         for (row, tile_rows) in super::even_runs(rows, TILE_ROWS) {
@@ -54,20 +61,41 @@ pub(super) fn qs8_gemm__avx512vnni(a: &Rows<'_>, w: &[u8], c: &mut Sums<'_>) {
     }
 }
 
-/// Sum of the elements of row `r`.
+/// Sums of the elements of the four rows from `first` on; beyond the last row, that row's again.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn row_sum(a: &Rows<'_>, r: usize) -> i32 {
+fn row_sums(a: &Rows<'_>, first: usize) -> [i32; SUM_ROWS] {
     let ones = _mm512_set1_epi8(1);
-    let mut acc = _mm512_setzero_si512();
+    let data = a.data().as_ptr();
+    let (whole, rest) = (a.segment_len() / 64, a.segment_len() % 64);
+    let mut acc = [_mm512_setzero_si512(); MAX_ROWS];
     for s in 0..a.segments() {
-        for chunk in a.segment(r, s).chunks(64) {
-            let mask = u64::MAX >> (64 - chunk.len());
-            // SAFETY: only the bytes of `chunk` are loaded.
-            let x = unsafe { _mm512_maskz_loadu_epi8(mask, chunk.as_ptr()) };
-            acc = _mm512_dpbusd_epi32(acc, ones, x);
-        }
+        each_row!(R < SUM_ROWS {
+            // SAFETY: every segment lies inside the data, and only its elements are loaded.
+            unsafe {
+                let segment = data.add(a.offset((first + R).min(a.len() - 1), s));
+                for i in 0..whole {
+                    let x = _mm512_loadu_si512(segment.add(i * 64).cast());
+                    acc[R] = _mm512_dpbusd_epi32(acc[R], ones, x);
+                }
+                if rest > 0 {
+                    let x = _mm512_maskz_loadu_epi8(u64::MAX >> (64 - rest), segment.add(whole * 64));
+                    acc[R] = _mm512_dpbusd_epi32(acc[R], ones, x);
+                }
+            }
+        });
     }
-    _mm512_reduce_add_epi32(acc)
+    // Sums of pairs of lanes, then of fours, with the four rows side by side; then of the four 128-bit parts.
+    let [a, b, c, d, ..] = acc;
+    let ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    let cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    let fours = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    let halves =
+        _mm256_add_epi32(_mm512_castsi512_si256(fours), _mm512_extracti64x4_epi64::<1>(fours));
+    let sums = _mm_add_epi32(_mm256_castsi256_si128(halves), _mm256_extracti128_si256::<1>(halves));
+    let mut out = [0; SUM_ROWS];
+    // SAFETY: four sums are 16 bytes.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), sums) };
+    out
 }
 
 /// Operands of one tile.

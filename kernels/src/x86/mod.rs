@@ -6,7 +6,10 @@
 #![allow(unsafe_code, reason = "vector loads and stores take pointers")]
 #![allow(non_snake_case, reason = "two underscores set the instruction set apart in kernel names")]
 
-/// Repeats a block for each row of a tile, up to ten: `each_row!(R < ROWS { .. })` with `R` a constant 0, 1, ...
+/// Most rows that [`each_row`] repeats a block for: the length of arrays indexed in it.
+const MAX_ROWS: usize = 10;
+
+/// Repeats a block for each row of a tile, up to [`MAX_ROWS`]: `each_row!(R < ROWS { .. })` with `R` a constant 0, 1, ...
 ///
 /// A loop would leave it to the compiler whether sums stay in registers: only constant indices let it take an array of
 /// vectors apart, and it unrolls loops over rows too late for that.
