@@ -1,0 +1,196 @@
+//! Bad input: one clear message, the right exit code, and nothing written.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn network(file: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../programs/fashion_mnist").join(file)
+}
+
+/// A folder of its own for each test, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("qcc-bad-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(&self.0)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn qcc(folder: &Folder, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_qcc")).current_dir(&folder.0).args(args).output().unwrap()
+}
+
+fn qsim(folder: &Folder, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_qsim")).current_dir(&folder.0).args(args).output().unwrap()
+}
+
+/// The command failed with `code`, said every one of `parts` within a screen, and left the folder as it was.
+fn refused(folder: &Folder, before: &[String], output: &Output, code: i32, parts: &[&str]) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "`{part}` is missing in:\n{said}");
+    }
+    assert!(said.lines().count() <= 24, "longer than a screen:\n{said}");
+    assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(folder.names(), before, "files were left behind");
+}
+
+fn path(p: &Path) -> &str {
+    p.to_str().unwrap()
+}
+
+#[test]
+fn bad_networks() {
+    let folder = Folder::new("networks");
+    let whole = std::fs::read(network("fashion_mnist.onnx")).unwrap();
+    folder.write("net.onnx", &whole);
+    folder.write("half.onnx", &whole[..whole.len() / 2]);
+    folder.write("text.onnx", b"this is not a network, it is a sentence\n");
+    folder.write("empty.onnx", b"");
+    std::fs::create_dir(folder.0.join("folder.onnx")).unwrap();
+    let before = folder.names();
+    let check = |args: &[&str], code, parts: &[&str]| {
+        refused(&folder, &before, &qcc(&folder, args), code, parts)
+    };
+    check(
+        &["nett.onnx", "-o", "p.bin"],
+        1,
+        &["nett.onnx", "no such file", "did you mean `net.onnx`"],
+    );
+    check(&["half.onnx", "-o", "p.bin"], 1, &["half.onnx", "ONNX"]);
+    check(&["text.onnx", "-o", "p.bin"], 1, &["text.onnx", "ONNX"]);
+    check(&["empty.onnx", "-o", "p.bin"], 1, &["empty.onnx", "empty"]);
+    check(&["folder.onnx", "-o", "p.bin"], 1, &["folder.onnx", "folder"]);
+    check(&["net.onnx", "-o", "nowhere/p.bin"], 1, &["nowhere"]);
+    check(&["net.onnx", "-o", "p.bin", "--shape", "width=3"], 1, &["width"]);
+    check(&["net.onnx", "-o", "p.bin", "--set", "scratchpad_kib=1"], 1, &["does not fit", "hint"]);
+    check(&[], 2, &["MODEL.onnx"]);
+    check(&["net.onnx", "--weight-bits", "9"], 2, &["weight-bits", "9"]);
+    check(&["net.onnx", "--observer", "guess"], 2, &["guess", "mse"]);
+}
+
+#[test]
+fn bad_machines() {
+    let folder = Folder::new("machines");
+    folder.write("net.onnx", &std::fs::read(network("fashion_mnist.onnx")).unwrap());
+    folder.write("machine.toml", b"preset = \"edge16\"\narray_rowz = 8\n");
+    let before = folder.names();
+    let check = |args: &[&str], parts: &[&str]| {
+        let args = [&["net.onnx", "-o", "p.bin"], args].concat();
+        refused(&folder, &before, &qcc(&folder, &args), 1, parts);
+    };
+    check(&["--set", "array_rowz=8"], &["array_rowz", "array_rows"]);
+    check(&["--set", "array_rows=12"], &["array_rows", "12", "power of two"]);
+    check(&["--hw", "edge17"], &["edge17", "edge16"]);
+    check(&["--hw", "machine.toml"], &["machine.toml", "array_rowz"]);
+}
+
+#[test]
+fn bad_data() {
+    let folder = Folder::new("data");
+    folder.write("net.onnx", &std::fs::read(network("fashion_mnist.onnx")).unwrap());
+    let npy = |descr: &str, shape: &str, bytes: usize| {
+        let mut header =
+            format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        while (10 + header.len() + 1) % 64 != 0 {
+            header.push(' ');
+        }
+        header.push('\n');
+        let mut out = b"\x93NUMPY\x01\x00".to_vec();
+        out.extend((header.len() as u16).to_le_bytes());
+        out.extend(header.bytes());
+        out.resize(out.len() + bytes, 0);
+        out
+    };
+    folder.write("shape.npy", &npy("<f4", "(2, 1, 28, 27)", 2 * 28 * 27 * 4));
+    folder.write("type.npy", &npy("<i4", "(2, 1, 28, 28)", 2 * 28 * 28 * 4));
+    folder.write("complex.npy", &npy("<c8", "(1, 1, 28, 28)", 28 * 28 * 8));
+    folder.write("lie.npy", &npy("<f4", "(900000000, 1, 28, 28)", 16));
+    folder.write("pixels.npy", &npy("|u1", "(2, 1, 28, 28)", 2 * 28 * 28));
+    folder.write("zip.npz", b"PK\x03\x04 and then nothing of the kind");
+    folder.write("data.txt", b"1 2 3");
+    let before = folder.names();
+    let check = |data: &str, parts: &[&str]| {
+        refused(
+            &folder,
+            &before,
+            &qcc(&folder, &["net.onnx", "-o", "p.bin", "--data", data]),
+            1,
+            parts,
+        );
+    };
+    check("shape.npy", &["shape.npy", "28, 27", "1, 28, 28"]);
+    check("type.npy", &["type.npy", "integer", "float32"]);
+    check("complex.npy", &["complex.npy", "element type"]);
+    check("lie.npy", &["lie.npy"]);
+    check("pixels.npy", &["pixels", "--preprocess"]);
+    check("zip.npz", &["zip.npz", "damaged"]);
+    check("data.txt", &["data.txt", "neither .npz nor .npy"]);
+    check("none.npz", &["none.npz", "no such file"]);
+}
+
+#[test]
+fn bad_programs() {
+    let folder = Folder::new("programs");
+    let good = folder.0.join("good.bin");
+    let made = qcc(
+        &folder,
+        &[path(&network("fashion_mnist.onnx")), "--no-data", "--quiet", "-o", path(&good)],
+    );
+    assert!(made.status.success());
+    let bytes = std::fs::read(&good).unwrap();
+    folder.write("short.bin", &bytes[..bytes.len() / 3]);
+    let mut flipped = bytes.clone();
+    flipped[bytes.len() / 2] ^= 0x10;
+    folder.write("flipped.bin", &flipped);
+    folder.write("text.bin", b"hello");
+    folder.write("typo.qasm", b".hardware tiny8\n.code load\n  lood dst=1\n  halt\n");
+    let before = folder.names();
+    let check = |args: &[&str], code, parts: &[&str]| {
+        refused(&folder, &before, &qsim(&folder, args), code, parts)
+    };
+    check(&["short.bin"], 1, &["short.bin"]);
+    check(&["flipped.bin"], 1, &["flipped.bin", "checksum"]);
+    check(&["text.bin"], 1, &["text.bin"]);
+    check(&["verify", "flipped.bin"], 1, &["flipped.bin"]);
+    check(&["good.bin", "--set", "array_rows=8"], 1, &["array_rows", "qcc --set"]);
+    check(&["good.bin", "--trace=x.foo"], 2, &["x.foo", ".json"]);
+    check(&["asm", "typo.qasm"], 1, &["typo.qasm", "lood", "^"]);
+    check(&["verfy", "good.bin"], 2, &["good.bin"]);
+    check(&["good.bin", "--sed", "1"], 2, &["--sed", "--seed"]);
+}
+
+#[test]
+fn help_teaches() {
+    for binary in [env!("CARGO_BIN_EXE_qcc"), env!("CARGO_BIN_EXE_qsim")] {
+        let output = Command::new(binary).arg("--help").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success());
+        assert!(text.contains("Examples:") && text.contains("Exit codes:"), "{text}");
+    }
+}
