@@ -20,12 +20,21 @@ pub(crate) enum Keep {
 /// Values during a run, by their ids; inputs are borrowed from the caller.
 type Values<'a> = Vec<Option<Cow<'a, QTensor>>>;
 
-/// Runs a checked graph on checked inputs, computing each node by `step(index of the node, node, operands)`.
+/// A way to compute nodes.
+pub(crate) trait Engine {
+    /// Computes `node`, the graph's `i`-th.
+    fn compute(&mut self, i: usize, node: &QNode, operands: &[&QTensor]) -> QTensor;
+
+    /// Takes a value that nobody needs any more.
+    fn discard(&mut self, value: QTensor);
+}
+
+/// Runs a checked graph on checked inputs.
 pub(crate) fn execute(
     graph: &QGraph,
     inputs: &[QTensor],
     keep: Keep,
-    mut step: impl FnMut(usize, &QNode, &[&QTensor]) -> QTensor,
+    engine: &mut impl Engine,
 ) -> Vec<QTensor> {
     let last_use = last_uses(graph);
     let mut values: Values<'_> = vec![None; graph.values.len()];
@@ -34,21 +43,26 @@ pub(crate) fn execute(
     }
     for (i, node) in graph.nodes.iter().enumerate() {
         let operands: Vec<&QTensor> = node.inputs.iter().map(|&id| get(&values, id)).collect();
-        let result = step(i, node, &operands);
+        let result = engine.compute(i, node, &operands);
         values[index(node.output)] = Some(Cow::Owned(result));
         if keep == Keep::Outputs {
             for &id in node.inputs.iter().filter(|&&id| last_use[index(id)] == Some(i)) {
-                values[index(id)] = None;
+                if let Some(Cow::Owned(value)) = values[index(id)].take() {
+                    engine.discard(value);
+                }
             }
         }
     }
-    match keep {
-        Keep::Outputs => graph.outputs.iter().map(|&id| get(&values, id).clone()).collect(),
-        Keep::All => {
-            let computed = values.into_iter().map(|value| value.expect(COMPUTED).into_owned());
-            computed.collect()
+    if keep == Keep::All {
+        return values.into_iter().map(|value| value.expect(COMPUTED).into_owned()).collect();
+    }
+    let outputs = graph.outputs.iter().map(|&id| get(&values, id).clone()).collect();
+    for value in values.into_iter().flatten() {
+        if let Cow::Owned(value) = value {
+            engine.discard(value);
         }
     }
+    outputs
 }
 
 const COMPUTED: &str = "the check proved that every value is computed, and before it is used";

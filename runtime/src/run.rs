@@ -2,12 +2,13 @@
 #![deny(clippy::float_arithmetic)]
 
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ir::qgraph::QGraph;
+use ir::qgraph::{QGraph, QNode};
 
 use crate::check::{check, check_inputs};
-use crate::execute::{Keep, execute};
-use crate::fast::Step;
+use crate::execute::{Engine, Keep, execute};
+use crate::fast::{Scratch, Step};
 use crate::{QTensor, RuntimeError, int8};
 
 /// Which loops compute the operators. The results are equal bit for bit.
@@ -23,6 +24,8 @@ pub enum Path {
 pub struct Prepared<'g> {
     graph: &'g QGraph,
     steps: Vec<Step<'g>>,
+    /// Memory of runs that have ended, for those that begin; as many as ever ran at once.
+    scratches: Mutex<Vec<Scratch>>,
 }
 
 impl<'g> Prepared<'g> {
@@ -33,7 +36,7 @@ impl<'g> Prepared<'g> {
     pub fn new(graph: &'g QGraph) -> Result<Self, RuntimeError> {
         check(graph)?;
         let steps = graph.nodes.iter().map(|node| Step::new(graph, node)).collect();
-        Ok(Self { graph, steps })
+        Ok(Self { graph, steps, scratches: Mutex::default() })
     }
 
     /// The graph.
@@ -59,15 +62,51 @@ impl<'g> Prepared<'g> {
 
     fn run_keeping(&self, inputs: &[QTensor], keep: Keep) -> Result<Vec<QTensor>, RuntimeError> {
         check_inputs(self.graph, inputs)?;
-        Ok(execute(self.graph, inputs, keep, |i, node, operands| {
-            self.steps[i].run(self.graph, node, operands)
-        }))
+        let scratch = self.scratches().pop().unwrap_or_default();
+        let mut engine = Fast { prepared: self, scratch };
+        let values = execute(self.graph, inputs, keep, &mut engine);
+        self.scratches().push(engine.scratch);
+        Ok(values)
+    }
+
+    /// The free memory. A panic elsewhere cannot leave it in a bad state: it is only taken from and added to.
+    fn scratches(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        self.scratches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl fmt::Debug for Prepared<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prepared").field("graph", &self.graph.name).finish_non_exhaustive()
+    }
+}
+
+/// The plain loops.
+struct Plain<'g> {
+    graph: &'g QGraph,
+}
+
+impl Engine for Plain<'_> {
+    fn compute(&mut self, _: usize, node: &QNode, operands: &[&QTensor]) -> QTensor {
+        int8::execute(self.graph, node, operands)
+    }
+
+    fn discard(&mut self, _: QTensor) {}
+}
+
+/// The kernels, with the memory of one run.
+struct Fast<'p> {
+    prepared: &'p Prepared<'p>,
+    scratch: Scratch,
+}
+
+impl Engine for Fast<'_> {
+    fn compute(&mut self, i: usize, node: &QNode, operands: &[&QTensor]) -> QTensor {
+        self.prepared.steps[i].run(self.prepared.graph, node, operands, &mut self.scratch)
+    }
+
+    fn discard(&mut self, value: QTensor) {
+        self.scratch.recycle(value);
     }
 }
 
@@ -101,9 +140,7 @@ fn run_keeping(
         Path::Plain => {
             check(graph)?;
             check_inputs(graph, inputs)?;
-            Ok(execute(graph, inputs, keep, |_, node, operands| {
-                int8::execute(graph, node, operands)
-            }))
+            Ok(execute(graph, inputs, keep, &mut Plain { graph }))
         }
         Path::Fast => Prepared::new(graph)?.run_keeping(inputs, keep),
     }

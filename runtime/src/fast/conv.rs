@@ -14,7 +14,8 @@ use kernels::{
 };
 
 use super::padded::Padding;
-use super::stored::Stored;
+use super::scratch::Scratch;
+use super::stored::{Stored, Sum};
 use crate::int8::{Conv, Target};
 use crate::{QData, QTensor};
 
@@ -87,47 +88,55 @@ impl<'g> FastConv<'g> {
     }
 
     /// Computes the node.
-    pub(crate) fn run(&self, x: &QTensor) -> QTensor {
-        let data = match (&x.data, &self.requant) {
-            (QData::I8(data), Some(constants)) => {
-                let data = self.padding.apply(data, i8::narrow(self.zero_point));
+    pub(crate) fn run(&self, x: &QTensor, scratch: &mut Scratch) -> QData {
+        match &x.data {
+            QData::I8(data) => {
+                let data = self.padding.apply(data, i8::narrow(self.zero_point), scratch);
                 let sum = |pixels, sums: &mut [i32]| self.sum_int8(&data, pixels, sums);
-                QData::I8(self.blocks(sum, |sums, out| qs8_requantize(sums, constants, out)))
+                let result = match &self.requant {
+                    Some(constants) => QData::I8(self.blocks(scratch, sum, |sums, out| {
+                        qs8_requantize(sums, constants, out);
+                    })),
+                    None => self.requantized(scratch, sum),
+                };
+                scratch.give_copy(data);
+                result
             }
-            (QData::I8(data), None) => {
-                let data = self.padding.apply(data, i8::narrow(self.zero_point));
-                self.requantized(|pixels, sums: &mut [i32]| self.sum_int8(&data, pixels, sums))
+            QData::I16(data) => {
+                let data = self.padding.apply(data, i16::narrow(self.zero_point), scratch);
+                let sum = |pixels, sums: &mut [i64]| self.sum_int16(&data, pixels, sums);
+                let result = self.requantized(scratch, sum);
+                scratch.give_copy(data);
+                result
             }
-            (QData::I16(data), _) => {
-                let data = self.padding.apply(data, i16::narrow(self.zero_point));
-                self.requantized(|pixels, sums: &mut [i64]| self.sum_int16(&data, pixels, sums))
-            }
-        };
-        QTensor { shape: self.target.shape, data }
+        }
     }
 
     /// The sums of all pixels, requantized by the scalar definition.
-    fn requantized<S>(&self, sum: impl FnMut(Range<usize>, &mut [S])) -> QData
-    where
-        S: Copy + Default + Into<i64>,
-    {
+    fn requantized<S: Sum>(
+        &self,
+        scratch: &mut Scratch,
+        sum: impl Fn(Range<usize>, &mut [S]),
+    ) -> QData {
         match self.target.dtype {
-            QType::I8 => QData::I8(self.blocks(sum, |sums, out| self.requantize(sums, out))),
-            QType::I16 => QData::I16(self.blocks(sum, |sums, out| self.requantize(sums, out))),
+            QType::I8 => QData::I8(self.blocks(scratch, sum, |s, out| self.requantize(s, out))),
+            QType::I16 => QData::I16(self.blocks(scratch, sum, |s, out| self.requantize(s, out))),
         }
     }
 
     /// Results of all pixels: `sum(pixels, sums)` for a range of pixels, then `finish(sums, results)`.
-    fn blocks<S: Copy + Default, T: Stored>(
+    fn blocks<S: Sum, T: Stored>(
         &self,
-        mut sum: impl FnMut(Range<usize>, &mut [S]),
+        scratch: &mut Scratch,
+        sum: impl Fn(Range<usize>, &mut [S]),
         finish: impl Fn(&[S], &mut [T]),
     ) -> Vec<T> {
         let Hwc { h, w, c } = self.target.shape;
         let pixels = h * w;
         let block = (BLOCK_SUMS / c).max(MIN_BLOCK_ROWS).min(pixels);
-        let mut sums = vec![S::default(); block * c];
-        let mut out = vec![T::default(); pixels * c];
+        let mut out = scratch.take(pixels * c);
+        let sums = S::buffer(scratch);
+        sums.resize(sums.len().max(block * c), S::default());
         for (i, out) in out.chunks_mut(block * c).enumerate() {
             let sums = &mut sums[..out.len()];
             sum(i * block..i * block + out.len() / c, sums);
@@ -178,7 +187,7 @@ impl<'g> FastConv<'g> {
     }
 
     /// Bias, multiplier, rounding and clamp by the scalar definition.
-    fn requantize<S: Copy + Into<i64>, T: Stored>(&self, sums: &[S], out: &mut [T]) {
+    fn requantize<S: Sum, T: Stored>(&self, sums: &[S], out: &mut [T]) {
         let Conv { bias, requant, bounds, .. } = self.conv;
         let (zero_point, rounding) = (self.target.zero_point, self.target.rounding);
         let channels = self.conv.weights.oc;

@@ -9,6 +9,7 @@ mod elementwise;
 mod movement;
 mod padded;
 mod pool;
+mod scratch;
 mod stored;
 
 use ir::qgraph::{Hwc, QGraph, QNode, QOp, QType, QValue};
@@ -20,6 +21,8 @@ use crate::int8::{self, Conv, Target};
 use crate::{QData, QTensor};
 use conv::FastConv;
 use movement::Reorder;
+use pool::Average;
+pub(crate) use scratch::Scratch;
 use stored::Stored;
 
 /// What a node needs beyond the graph.
@@ -53,19 +56,39 @@ impl<'g> Step<'g> {
     }
 
     /// Computes the node from its operands.
-    pub(crate) fn run(&self, graph: &QGraph, node: &QNode, inputs: &[&QTensor]) -> QTensor {
-        match self {
-            Step::Plain => int8::execute(graph, node, inputs),
-            Step::Conv(conv) => conv.run(inputs[0]),
-            Step::Reorder(reorder) => {
-                let data = match &inputs[0].data {
-                    QData::I8(x) => QData::I8(reorder.run(x)),
-                    QData::I16(x) => QData::I16(reorder.run(x)),
-                };
-                QTensor { shape: graph.values[index(node.output)].shape, data }
+    pub(crate) fn run(
+        &self,
+        graph: &QGraph,
+        node: &QNode,
+        inputs: &[&QTensor],
+        scratch: &mut Scratch,
+    ) -> QTensor {
+        let target = Target::of(graph, node.output);
+        let data = match (self, target.dtype) {
+            // Copied, so that as much memory leaves the scratch as comes back to it when the value is discarded.
+            (Step::Plain, QType::I8) => filled(&target, scratch, |out: &mut [i8]| {
+                out.copy_from_slice(elements(&int8::execute(graph, node, inputs)));
+            }),
+            (Step::Plain, QType::I16) => filled(&target, scratch, |out: &mut [i16]| {
+                out.copy_from_slice(elements(&int8::execute(graph, node, inputs)));
+            }),
+            (Step::Conv(conv), _) => conv.run(inputs[0], scratch),
+            (Step::Reorder(reorder), QType::I8) => {
+                filled(&target, scratch, |out| reorder.run(elements::<i8>(inputs[0]), out))
             }
-            Step::Direct => direct(graph, node, inputs),
-        }
+            (Step::Reorder(reorder), QType::I16) => {
+                filled(&target, scratch, |out| reorder.run(elements::<i16>(inputs[0]), out))
+            }
+            (Step::Direct, QType::I8) => filled(&target, scratch, |out: &mut [i8]| {
+                if !vector_add(graph, node, inputs, &target, out) {
+                    direct(graph, node, inputs, &target, out);
+                }
+            }),
+            (Step::Direct, QType::I16) => filled(&target, scratch, |out: &mut [i16]| {
+                direct(graph, node, inputs, &target, out);
+            }),
+        };
+        QTensor { shape: target.shape, data }
     }
 }
 
@@ -73,118 +96,100 @@ fn value<'g>(graph: &'g QGraph, node: &QNode, operand: usize) -> &'g QValue {
     &graph.values[index(node.inputs[operand])]
 }
 
+/// Elements of an operand that the check before the run proved to be of the result's type.
+fn elements<T: Stored>(x: &QTensor) -> &[T] {
+    T::elements(x).expect("the check proved that operand and result are of one type")
+}
+
+/// A result that `fill` writes completely.
+fn filled<T: Stored>(target: &Target, scratch: &mut Scratch, fill: impl FnOnce(&mut [T])) -> QData {
+    let mut out = scratch.take(target.shape.extents().iter().product());
+    fill(&mut out);
+    T::data(out)
+}
+
 /// Operators that need nothing beyond the graph.
-fn direct(graph: &QGraph, node: &QNode, inputs: &[&QTensor]) -> QTensor {
-    let target = Target::of(graph, node.output);
+fn direct<T: Stored>(
+    graph: &QGraph,
+    node: &QNode,
+    inputs: &[&QTensor],
+    target: &Target,
+    out: &mut [T],
+) {
     let (zero, zy) = (|i| value(graph, node, i).zero_point, target.zero_point);
     let x = inputs[0];
-    let data = match &node.op {
+    match &node.op {
         &QOp::Add { ma, mb, shift, bounds } => {
             let (za, zb, lo, hi) = (zero(0), zero(1), bounds.lo, bounds.hi);
             let params = AddParams { ma, mb, shift, za, zb, zy, lo, hi };
-            match vector_add(x, inputs[1], &params, &target) {
-                Some(sums) => QData::I8(sums),
-                None => binary(x, inputs[1], &target, |a, b| add(a, b, &params, target.rounding)),
-            }
+            elementwise::broadcast(x, inputs[1], |a, b| add(a, b, &params, target.rounding), out);
         }
         &QOp::Mul { requant, bounds } => {
             let (za, zb, lo, hi) = (zero(0), zero(1), bounds.lo, bounds.hi);
             let params = MulParams { requant, za, zb, zy, lo, hi };
-            binary(x, inputs[1], &target, |a, b| mul(a, b, &params, target.rounding))
+            elementwise::broadcast(x, inputs[1], |a, b| mul(a, b, &params, target.rounding), out);
         }
         &QOp::Rescale { m, shift, bounds } => {
-            let params = RescaleParams { m, shift, za: zero(0), zy, lo: bounds.lo, hi: bounds.hi };
-            let f = |x| rescale(x, &params, target.rounding);
-            match target.dtype {
-                QType::I8 => QData::I8(elementwise::map(x, f)),
-                QType::I16 => QData::I16(elementwise::map(x, f)),
-            }
+            let (za, lo, hi) = (zero(0), bounds.lo, bounds.hi);
+            let params = RescaleParams { m, shift, za, zy, lo, hi };
+            elementwise::map(x, |x| rescale(x, &params, target.rounding), out);
         }
         QOp::Lut8 { table } => {
-            QData::I8(elementwise::map(x, |x| i32::from(table[(x + 128) as usize])))
+            elementwise::map(x, |x| i32::from(table[(x + 128) as usize]), out);
         }
-        QOp::MaxPool { window } => match &x.data {
-            QData::I8(data) => QData::I8(pool::max_pool(data, x.shape, window, &target)),
-            QData::I16(data) => QData::I16(pool::max_pool(data, x.shape, window, &target)),
-        },
+        QOp::MaxPool { window } => {
+            pool::max_pool(elements(x), x.shape, window, target.shape, out);
+        }
         QOp::AveragePool { window, requant, bounds } => {
-            let (form, scaling) = ((x.shape, zero(0)), (requant.as_slice(), *bounds));
-            match (&x.data, target.dtype) {
-                (QData::I8(x), QType::I8) => {
-                    QData::I8(pool::average_pool(x, form, window, scaling, &target))
-                }
-                (QData::I8(x), QType::I16) => {
-                    QData::I16(pool::average_pool(x, form, window, scaling, &target))
-                }
-                (QData::I16(x), QType::I8) => {
-                    QData::I8(pool::average_pool(x, form, window, scaling, &target))
-                }
-                (QData::I16(x), QType::I16) => {
-                    QData::I16(pool::average_pool(x, form, window, scaling, &target))
-                }
+            let (bounds, zero_point) = (*bounds, zero(0));
+            let pool = Average { window, requant, bounds, zero_point };
+            match &x.data {
+                QData::I8(data) => pool::average_pool(data, x.shape, &pool, target, out),
+                QData::I16(data) => pool::average_pool(data, x.shape, &pool, target, out),
             }
         }
-        QOp::Concat { axis } => match target.dtype {
-            QType::I8 => {
-                QData::I8(movement::concat(&parts(inputs, QTensor::as_i8), *axis, target.shape))
-            }
-            QType::I16 => {
-                QData::I16(movement::concat(&parts(inputs, QTensor::as_i16), *axis, target.shape))
-            }
-        },
-        QOp::Pad { before, value, .. } => match &x.data {
-            QData::I8(data) => {
-                let value = i8::narrow(*value);
-                QData::I8(movement::pad(data, x.shape, *before, value, target.shape))
-            }
-            QData::I16(data) => {
-                let value = i16::narrow(*value);
-                QData::I16(movement::pad(data, x.shape, *before, value, target.shape))
-            }
-        },
+        QOp::Concat { axis } => {
+            let operands: Vec<(&[T], Hwc)> =
+                inputs.iter().map(|&x| (elements(x), x.shape)).collect();
+            movement::concat(&operands, *axis, out);
+        }
+        QOp::Pad { before, value, .. } => {
+            let (x, value) = ((elements(x), x.shape), T::narrow(*value));
+            movement::pad(x, *before, value, (out, target.shape));
+        }
         QOp::Conv { .. } | QOp::Reorder { .. } | QOp::Softmax { .. } => {
             unreachable!("`Step::new` chose another way for these")
         }
-    };
-    QTensor { shape: target.shape, data }
+    }
 }
 
-/// The vector kernel's sum, where it applies: three int8 tensors of one shape, round half to even.
-fn vector_add(a: &QTensor, b: &QTensor, p: &AddParams, target: &Target) -> Option<Vec<i8>> {
-    let (QData::I8(x), QData::I8(y)) = (&a.data, &b.data) else { return None };
-    let even = target.rounding == Rounding::HalfEven;
-    if a.shape != b.shape || target.dtype != QType::I8 || !even {
-        return None;
+/// Adds by the vector kernel where it applies (three int8 tensors of one shape, round half to even); else returns false.
+fn vector_add(
+    graph: &QGraph,
+    node: &QNode,
+    inputs: &[&QTensor],
+    target: &Target,
+    out: &mut [i8],
+) -> bool {
+    let QOp::Add { ma, mb, shift, bounds } = node.op else { return false };
+    let [QTensor { shape, data: QData::I8(a) }, QTensor { shape: b_shape, data: QData::I8(b) }] =
+        inputs
+    else {
+        return false;
+    };
+    if shape != b_shape || target.rounding != Rounding::HalfEven {
+        return false;
     }
     let constants = AddConstants {
-        a_zero: p.za,
-        a_multiplier: p.ma,
-        b_zero: p.zb,
-        b_multiplier: p.mb,
-        shift: p.shift,
-        zero: p.zy,
-        lo: p.lo,
-        hi: p.hi,
+        a_zero: value(graph, node, 0).zero_point,
+        a_multiplier: ma,
+        b_zero: value(graph, node, 1).zero_point,
+        b_multiplier: mb,
+        shift,
+        zero: target.zero_point,
+        lo: bounds.lo,
+        hi: bounds.hi,
     };
-    let mut sums = vec![0; x.len()];
-    qs8_add(x, y, &constants, &mut sums);
-    Some(sums)
-}
-
-fn binary(a: &QTensor, b: &QTensor, target: &Target, f: impl Fn(i32, i32) -> i32) -> QData {
-    match target.dtype {
-        QType::I8 => QData::I8(elementwise::broadcast(a, b, f)),
-        QType::I16 => QData::I16(elementwise::broadcast(a, b, f)),
-    }
-}
-
-/// Data and shape of every operand, all of the type that `elements` asks for.
-fn parts<'a, T>(
-    operands: &[&'a QTensor],
-    elements: impl Fn(&'a QTensor) -> Option<&'a [T]>,
-) -> Vec<(&'a [T], Hwc)> {
-    let part = |x: &&'a QTensor| {
-        (elements(x).expect("the check before the run proved one type for all"), x.shape)
-    };
-    operands.iter().map(part).collect()
+    qs8_add(a, b, &constants, out);
+    true
 }

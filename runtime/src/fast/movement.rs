@@ -5,33 +5,32 @@ use ir::qgraph::Hwc;
 use super::stored::Stored;
 
 /// Joins operands along `axis`: for every position before the axis, each operand's run of the rest.
-pub(crate) fn concat<T: Stored>(operands: &[(&[T], Hwc)], axis: usize, output: Hwc) -> Vec<T> {
-    let repeats: usize = output.extents()[..axis].iter().product();
-    let mut out = Vec::with_capacity(output.extents().iter().product());
-    for i in 0..repeats {
-        for (data, shape) in operands {
-            let run: usize = shape.extents()[axis..].iter().product();
-            out.extend_from_slice(&data[i * run..][..run]);
+pub(crate) fn concat<T: Stored>(operands: &[(&[T], Hwc)], axis: usize, out: &mut [T]) {
+    let run = |shape: Hwc| shape.extents()[axis..].iter().product::<usize>();
+    let stride: usize = operands.iter().map(|&(_, shape)| run(shape)).sum();
+    for (i, out) in out.chunks_exact_mut(stride).enumerate() {
+        let mut start = 0;
+        for &(data, shape) in operands {
+            let run = run(shape);
+            out[start..start + run].copy_from_slice(&data[i * run..][..run]);
+            start += run;
         }
     }
-    out
 }
 
 /// Surrounds the operand by a border of `value`, pixel by pixel.
 pub(crate) fn pad<T: Stored>(
-    x: &[T],
-    input: Hwc,
+    (x, input): (&[T], Hwc),
     before: [usize; 3],
     value: T,
-    output: Hwc,
-) -> Vec<T> {
-    let mut out = vec![value; output.extents().iter().product()];
+    (out, output): (&mut [T], Hwc),
+) {
+    out.fill(value);
     for (pixel, channels) in x.chunks_exact(input.c).enumerate() {
         let (y, x) = (pixel / input.w + before[0], pixel % input.w + before[1]);
         let start = (y * output.w + x) * output.c + before[2];
         out[start..start + input.c].copy_from_slice(channels);
     }
-    out
 }
 
 /// An index permutation, worked out beforehand.
@@ -61,15 +60,14 @@ impl Reorder {
         Self { starts, run }
     }
 
-    /// The operand's elements in their new order.
-    pub(crate) fn run<T: Stored>(&self, x: &[T]) -> Vec<T> {
+    /// Writes the operand's elements in their new order.
+    pub(crate) fn run<T: Stored>(&self, x: &[T], out: &mut [T]) {
         if self.run == 1 {
-            return self.starts.iter().map(|&start| x[start as usize]).collect();
+            out.iter_mut().zip(&self.starts).for_each(|(out, &start)| *out = x[start as usize]);
+            return;
         }
-        let mut out = Vec::with_capacity(x.len());
-        for &start in &self.starts {
-            out.extend_from_slice(&x[start as usize..][..self.run]);
+        for (out, &start) in out.chunks_exact_mut(self.run).zip(&self.starts) {
+            out.copy_from_slice(&x[start as usize..][..self.run]);
         }
-        out
     }
 }

@@ -4,6 +4,9 @@ use std::borrow::Cow;
 
 use ir::qgraph::{Hwc, Window};
 
+use super::scratch::Scratch;
+use super::stored::Stored;
+
 /// Rows and columns that the windows of one operator reach over, padding included.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Padding {
@@ -45,7 +48,12 @@ impl Padding {
     }
 
     /// The data with `value` in the padding; borrowed if there is none.
-    pub(crate) fn apply<'a, T: Copy>(&self, data: &'a [T], value: T) -> Cow<'a, [T]> {
+    pub(crate) fn apply<'a, T: Stored>(
+        &self,
+        data: &'a [T],
+        value: T,
+        scratch: &mut Scratch,
+    ) -> Cow<'a, [T]> {
         if self.is_none() {
             return Cow::Borrowed(data);
         }
@@ -53,15 +61,18 @@ impl Padding {
         let [top, left] = self.before;
         let stride = self.row_stride();
         // A few elements more, so that kernels may load whole groups at the end.
-        let mut padded = vec![value; self.padded[0] * stride + 4];
+        let mut padded = scratch.take(self.padded[0] * stride + 4);
         // The windows may end before the input does, or even before it begins.
         let columns = w.min(self.padded[1].saturating_sub(left));
         let rows = if columns == 0 { 0 } else { h.min(self.padded[0].saturating_sub(top)) };
+        let mut written = 0;
         for y in 0..rows {
             let start = (y + top) * stride + left * c;
-            let row = &data[y * w * c..][..columns * c];
-            padded[start..start + columns * c].copy_from_slice(row);
+            padded[written..start].fill(value);
+            written = start + columns * c;
+            padded[start..written].copy_from_slice(&data[y * w * c..][..columns * c]);
         }
+        padded[written..].fill(value);
         Cow::Owned(padded)
     }
 }
@@ -76,7 +87,7 @@ mod tests {
             Window { kernel: [1; 2], stride: [stride; 2], dilation: [1; 2], pad: [pad; 4] };
         let square = |side| Hwc { h: side, w: side, c: 1 };
         let padding = Padding::new(&window, square(2), square(output), 1 << 20).unwrap();
-        padding.apply(&[1, 2, 3, 4], 9).to_vec()
+        padding.apply(&[1, 2, 3, 4], 9, &mut Scratch::default()).to_vec()
     }
 
     #[test]

@@ -7,10 +7,15 @@ use super::stored::Stored;
 use crate::int8::Target;
 use crate::int8::window::{tap_column, tap_row};
 
-/// Largest stored integer under each window.
-pub(crate) fn max_pool<T: Stored>(x: &[T], input: Hwc, window: &Window, target: &Target) -> Vec<T> {
-    let mut out = vec![T::default(); target.shape.h * target.shape.w * input.c];
-    each_window(input, window, target.shape, |pixel, taps| {
+/// Writes the largest stored integer under each window.
+pub(crate) fn max_pool<T: Stored>(
+    x: &[T],
+    input: Hwc,
+    window: &Window,
+    output: Hwc,
+    out: &mut [T],
+) {
+    each_window(input, window, output, |pixel, taps| {
         let best = &mut out[pixel * input.c..][..input.c];
         for (i, &start) in taps.iter().enumerate() {
             let channels = &x[start..start + input.c];
@@ -21,33 +26,41 @@ pub(crate) fn max_pool<T: Stored>(x: &[T], input: Hwc, window: &Window, target: 
             }
         }
     });
-    out
 }
 
-/// Requantized sums over the valid taps of each window; the entry of `requant` is chosen as in the plain loop.
+/// Constants of an average pool.
+#[derive(Clone, Copy)]
+pub(crate) struct Average<'g> {
+    pub(crate) window: &'g Window,
+    pub(crate) requant: &'g [Requant],
+    pub(crate) bounds: Bounds,
+    /// Of the operand.
+    pub(crate) zero_point: i32,
+}
+
+/// Writes the requantized sums over the valid taps of each window; the entry of `requant` is chosen as in the plain loop.
 pub(crate) fn average_pool<T: Stored, U: Stored>(
     x: &[T],
-    (input, zero_point): (Hwc, i32),
-    window: &Window,
-    (requant, bounds): (&[Requant], Bounds),
+    input: Hwc,
+    pool: &Average<'_>,
     target: &Target,
-) -> Vec<U> {
-    let mut out = vec![U::default(); target.shape.h * target.shape.w * input.c];
+    out: &mut [U],
+) {
     let mut sums = vec![0_i64; input.c];
-    each_window(input, window, target.shape, |pixel, taps| {
+    each_window(input, pool.window, target.shape, |pixel, taps| {
         sums.fill(0);
         for &start in taps {
             let channels = &x[start..start + input.c];
             sums.iter_mut().zip(channels).for_each(|(sum, x)| *sum += i64::from(x.widen()));
         }
-        let entry = if requant.len() == 1 { requant[0] } else { requant[taps.len() - 1] };
-        let zeros = taps.len() as i64 * i64::from(zero_point);
+        let entry =
+            if pool.requant.len() == 1 { pool.requant[0] } else { pool.requant[taps.len() - 1] };
+        let zeros = taps.len() as i64 * i64::from(pool.zero_point);
         for (out, sum) in out[pixel * input.c..].iter_mut().zip(&sums) {
-            let (zero, Bounds { lo, hi }) = (target.zero_point, bounds);
+            let (zero, Bounds { lo, hi }) = (target.zero_point, pool.bounds);
             *out = U::narrow(requantize(sum - zeros, entry, zero, lo, hi, target.rounding));
         }
     });
-    out
 }
 
 /// Calls `visit(pixel, starts of its valid taps in the input)` for every output pixel.

@@ -1,4 +1,7 @@
-//! The two storage types as one, for loops that serve both.
+//! The two storage types as one, and the two types of their sums, for loops that serve both.
+
+use super::scratch::Scratch;
+use crate::{QData, QTensor};
 
 /// An int8 or int16 element.
 pub(crate) trait Stored: Copy + Default + Ord {
@@ -7,6 +10,15 @@ pub(crate) trait Stored: Copy + Default + Ord {
 
     /// `value` as an element; it lies in the range of the type (bounds were checked before the run).
     fn narrow(value: i32) -> Self;
+
+    /// A tensor's data.
+    fn data(elements: Vec<Self>) -> QData;
+
+    /// A tensor's elements, if they are of this type.
+    fn elements(tensor: &QTensor) -> Option<&[Self]>;
+
+    /// Free vectors of this type.
+    fn free(scratch: &mut Scratch) -> &mut Vec<Vec<Self>>;
 }
 
 impl Stored for i8 {
@@ -19,6 +31,18 @@ impl Stored for i8 {
     fn narrow(value: i32) -> Self {
         value as i8
     }
+
+    fn data(elements: Vec<Self>) -> QData {
+        QData::I8(elements)
+    }
+
+    fn elements(tensor: &QTensor) -> Option<&[Self]> {
+        tensor.as_i8()
+    }
+
+    fn free(scratch: &mut Scratch) -> &mut Vec<Vec<Self>> {
+        &mut scratch.bytes
+    }
 }
 
 impl Stored for i16 {
@@ -30,5 +54,35 @@ impl Stored for i16 {
     #[inline]
     fn narrow(value: i32) -> Self {
         value as i16
+    }
+
+    fn data(elements: Vec<Self>) -> QData {
+        QData::I16(elements)
+    }
+
+    fn elements(tensor: &QTensor) -> Option<&[Self]> {
+        tensor.as_i16()
+    }
+
+    fn free(scratch: &mut Scratch) -> &mut Vec<Vec<Self>> {
+        &mut scratch.words
+    }
+}
+
+/// A sum of products.
+pub(crate) trait Sum: Copy + Default + Into<i64> {
+    /// Memory for one block of sums.
+    fn buffer(scratch: &mut Scratch) -> &mut Vec<Self>;
+}
+
+impl Sum for i32 {
+    fn buffer(scratch: &mut Scratch) -> &mut Vec<Self> {
+        &mut scratch.sums
+    }
+}
+
+impl Sum for i64 {
+    fn buffer(scratch: &mut Scratch) -> &mut Vec<Self> {
+        &mut scratch.wide_sums
     }
 }

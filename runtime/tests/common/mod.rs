@@ -102,6 +102,8 @@ pub(crate) fn run_both(graph: &QGraph, inputs: impl AsRef<[QTensor]>) -> Vec<QTe
     let outputs =
         run(graph, inputs, Path::Plain).expect("a well-formed graph and inputs that fit it");
     assert_eq!(outputs, prepared.run(inputs).expect("a well-formed graph and inputs that fit it"));
+    // Once more, in memory that the run before has written to.
+    assert_eq!(outputs, prepared.run(inputs).expect("inputs that have been accepted"));
     let expected: Vec<_> = graph.outputs.iter().map(|id| plain[id.0 as usize].clone()).collect();
     assert_eq!(outputs, expected);
     outputs
