@@ -10,7 +10,7 @@ mod intervals;
 use std::ops::Range;
 
 use crate::access::{Access, AccessError, Pages, Space, access, check_dram};
-use crate::inst::{Engine, Inst};
+use crate::inst::{Engine, Inst, WORD_BYTES};
 use crate::layout;
 use crate::program::Program;
 
@@ -57,13 +57,11 @@ pub enum Problem {
         /// Memory and address.
         unit: String,
     },
-    /// A constant, a network input or code is overwritten.
-    #[error("writes DRAM byte {byte}, which holds {what}")]
+    /// A network input, a constant or code is overwritten.
+    #[error("writes DRAM byte {byte}, which holds a network input, a constant or code")]
     ReadOnly {
         /// Address.
         byte: u64,
-        /// What it holds.
-        what: &'static str,
     },
     /// The engine waits for a signal that never comes.
     #[error("waits forever for {0}")]
@@ -125,10 +123,10 @@ impl Memory {
     }
 }
 
-/// The tensors in DRAM: read by loads, written by stores. Constants and code behind them are read-only.
+/// DRAM: read by loads, written by stores; network inputs, constants and code are there from the beginning and read-only.
 #[derive(Default)]
 struct Dram {
-    /// Last store (index plus one; 0 for a network input) and how often stores wrote.
+    /// Last store (index plus one; 0 for what is there from the beginning) and how often stores wrote.
     written: Intervals<(u32, u8)>,
     /// Last load, index plus one.
     read: Intervals<u32>,
@@ -151,8 +149,15 @@ impl<'a> Verifier<'a> {
     fn new(program: &'a Program) -> Verifier<'a> {
         let hw = &program.hardware;
         let mut dram = Dram::default();
-        for input in &program.inputs {
-            dram.written.update(tensor_bytes(program, input.tensor, input.dram), |_| (0, 0));
+        let constants = program.constants_base
+            ..program.constants_base.saturating_add(program.constants.len() as u64);
+        let code = program
+            .code
+            .iter()
+            .map(|s| s.base..s.base.saturating_add((s.words.len() * WORD_BYTES) as u64));
+        let inputs = program.inputs.iter().map(|i| tensor_bytes(program, i.tensor, i.dram));
+        for held in inputs.chain(code).chain([constants]) {
+            dram.written.update(held, |_| (0, 0));
         }
         Verifier {
             program,
@@ -315,20 +320,15 @@ impl<'a> Verifier<'a> {
 
     /// Loads read what stores or the host wrote; stores write tensors that are not network inputs.
     fn check_dram(&self, a: &Access, known: &Last) -> Option<Problem> {
-        let tensors = self.program.constants_base;
         let race = |engine: Engine, last: u32, byte| Problem::Race {
             engine,
             index: last as usize - 1,
             unit: name(Space::Dram, byte),
         };
         for range in a.rows.intervals().map(|r| r.start as u64..r.end as u64) {
-            if a.write && range.end > tensors {
-                return Some(Problem::ReadOnly { byte: range.end - 1, what: "constants or code" });
-            }
-            let range = range.start..range.end.min(tensors);
             for (piece, (store, _)) in self.dram.written.get(range.clone()) {
                 if a.write && store == 0 {
-                    return Some(Problem::ReadOnly { byte: piece.start, what: "a network input" });
+                    return Some(Problem::ReadOnly { byte: piece.start });
                 }
                 if !a.write && store > known[Engine::Store.index()] {
                     return Some(race(Engine::Store, store, piece.start as usize));
@@ -340,9 +340,7 @@ impl<'a> Verifier<'a> {
                 if let Some((piece, load)) = unordered {
                     return Some(race(Engine::Load, load, piece.start as usize));
                 }
-            } else if range.start < range.end
-                && let Some(byte) = self.dram.written.first_gap(range)
-            {
+            } else if let Some(byte) = self.dram.written.first_gap(range) {
                 return Some(Problem::Unwritten { unit: name(Space::Dram, byte as usize) });
             }
         }
@@ -357,7 +355,7 @@ impl<'a> Verifier<'a> {
                     self.dram
                         .written
                         .update(range, |old| (mark, old.map_or(0, |(_, n)| n).saturating_add(1)));
-                } else if range.start < self.program.constants_base {
+                } else {
                     self.dram.read.update(range, |_| mark);
                 }
             }
