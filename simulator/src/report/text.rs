@@ -184,8 +184,9 @@ impl Report {
             .collect();
         parts.extend(accuracy.sqnr_db.map(|db| format!("SQNR {db:.1} dB")));
         parts.extend(accuracy.samples.map(|samples| format!("{} samples", grouped(samples))));
-        if !parts.is_empty() {
-            line(text, "accuracy", &parts.join(", "));
+        // Two lines at most, so that nothing is cut.
+        for (i, half) in parts.chunks(3).enumerate() {
+            line(text, if i == 0 { "accuracy" } else { "" }, &half.join(", "));
         }
         let layers = grouped(self.check.layers.unwrap_or(0));
         match self.check.bit_exact {
