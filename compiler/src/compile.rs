@@ -90,15 +90,14 @@ impl Network {
     }
 }
 
-/// The program for an integer graph, verified, with the graph stored as the reference for `qsim --check`.
+/// The program for an integer graph, verified.
 ///
 /// # Errors
 /// [`CompileError::Backend`]; [`CompileError::Unsound`] is a bug.
 pub fn program(graph: &QGraph, hw: &Hardware, meta: Meta) -> Result<Program, CompileError> {
-    let mut program = generate(graph, hw, meta)?;
+    let program = generate(graph, hw, meta)?;
     if let Some(finding) = verify::verify(&program).first() {
         return Err(CompileError::Unsound(finding.to_string()));
     }
-    program.reference = Some(graph.to_string().into_bytes());
     Ok(program)
 }

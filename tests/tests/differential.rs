@@ -91,6 +91,9 @@ fn case(seed: u64) -> Result<Option<BTreeMap<String, usize>>, String> {
     if isa::Program::from_bytes(&bytes).map_err(|e| e.to_string())? != program {
         return Err("the program file does not read back as it was written".into());
     }
+    if compiler::backend::reference_graph(&program).map_err(|e| e.to_string())? != graph {
+        return Err("the reference graph in the program is not the one compiled".into());
+    }
     Ok(Some(features))
 }
 

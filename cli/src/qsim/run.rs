@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use compiler::backend::reference_graph;
 use ir::qgraph::{QGraph, QValue};
 use isa::Program;
 use rand::{RngExt, SeedableRng};
@@ -142,19 +143,11 @@ impl<'a> Run<'a> {
         let kernels = if args.reference { Kernels::Reference } else { Kernels::Fast };
         let machine = Prepared::new(program).map_err(CliError::refused)?;
         let order = Order::round_robin(program).map_err(CliError::refused)?;
-        let reference = match (&program.reference, args.check) {
-            (_, false) => None,
-            (None, true) => {
-                return Err(CliError::Refused(
-                    "--check: the program holds no reference graph".into(),
-                ));
-            }
-            (Some(bytes), true) => {
-                let text = std::str::from_utf8(bytes)
-                    .map_err(|_| CliError::refused("the program's reference graph is not text"))?;
-                Some(text.parse::<QGraph>().map_err(CliError::refused)?)
-            }
-        };
+        let reference = args
+            .check
+            .then(|| reference_graph(program))
+            .transpose()
+            .map_err(|e| CliError::Refused(format!("--check: {e}")))?;
         Ok(Run {
             program,
             args,

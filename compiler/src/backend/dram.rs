@@ -105,6 +105,14 @@ impl Constants {
         }
     }
 
+    /// Step and address of every run of weights, in the order of step, channel group and first channel block.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.places.iter().filter_map(|(key, &at)| match *key {
+            ConstantKey::Weights { step, .. } => Some((step, at)),
+            ConstantKey::Params { .. } | ConstantKey::Table { .. } => None,
+        })
+    }
+
     /// Address of a constant, made on first use.
     pub(crate) fn get<E>(
         &mut self,

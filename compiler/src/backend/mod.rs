@@ -10,6 +10,7 @@ mod lower;
 mod memory;
 mod operand;
 mod plan;
+mod reference;
 mod semaphores;
 mod steps;
 mod stream;
@@ -28,6 +29,7 @@ use dram::{DramMap, align, map_tensors};
 use emitter::Emitter;
 use geometry::planes;
 use plan::{Plan, Target, plan};
+pub use reference::{ReferenceError, reference_graph};
 use steps::is_depthwise;
 use stream::Task;
 use tiling::Tiling;
@@ -100,6 +102,7 @@ pub fn generate(graph: &QGraph, hw: &Hardware, meta: Meta) -> Result<Program, Ba
         lower::emit(&mut emitter)?;
     }
     let (constants, mut tasks) = (emitter.constants, emitter.stream.tasks);
+    let reference = reference::write(graph, &plan, &constants)?;
     let dram_bytes = constants.base + constants.bytes.len() as u64;
     check_fields(graph, &plan, &tasks)?;
     semaphores::synchronise(&mut tasks, hw, map.end)?;
@@ -115,7 +118,7 @@ pub fn generate(graph: &QGraph, hw: &Hardware, meta: Meta) -> Result<Program, Ba
         constants_base: constants.base,
         constants: constants.bytes,
         dram_bytes,
-        reference: None,
+        reference: Some(reference),
         float_model: None,
     })
 }

@@ -348,7 +348,7 @@ impl ConvRun<'_> {
             let n_rows = work.weight_rows(group, blocks.len());
             let key = ConstantKey::Weights { step: e.step, group, block: blocks.start };
             let src = e.constants.get(key, || {
-                Ok::<_, BackendError>(array_weights(work, group, blocks.start, blocks.end))
+                Ok::<_, BackendError>(array_weights(work, group, blocks.start, blocks.end).pack())
             })?;
             load_packed(&mut e.stream, row, src, n_rows, work.weight_elems(), work.weights.bits);
         }

@@ -171,12 +171,9 @@ pub(super) fn emit(e: &mut Emitter<'_>) -> Result<(), BackendError> {
                     let key =
                         ConstantKey::Weights { step: e.step, group: 0, block: run.blocks.start };
                     let src = e.constants.get(key, || {
-                        Ok::<_, BackendError>(lane_weights(
-                            w,
-                            work.lanes,
-                            run.blocks.start,
-                            run.blocks.end,
-                        ))
+                        Ok::<_, BackendError>(
+                            lane_weights(w, work.lanes, run.blocks.start, run.blocks.end).pack(),
+                        )
                     })?;
                     load_packed(
                         &mut e.stream,
