@@ -9,6 +9,7 @@ mod geometry;
 mod lower;
 mod memory;
 mod operand;
+mod order;
 mod plan;
 mod reference;
 mod semaphores;

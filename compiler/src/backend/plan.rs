@@ -9,6 +9,7 @@ use super::BackendError;
 use super::geometry::{blocks, rows};
 use super::lower;
 use super::memory::{Side, Span, place};
+use super::order::order;
 use super::steps::{Lifetime, Step, lifetimes, steps};
 use super::tiling::Tiling;
 
@@ -55,14 +56,14 @@ impl Target<'_> {
 /// # Errors
 /// [`BackendError::DoesNotFit`] names the first step that has no room even when nothing else stays in the scratchpad.
 pub(crate) fn plan(graph: &QGraph, hw: &Hardware) -> Result<Plan, BackendError> {
-    let steps = steps(graph);
-    let lives = lifetimes(graph, &steps);
     let capacity = hw.scratchpad_rows() as usize;
     let size: Vec<usize> = graph
         .values
         .iter()
         .map(|v| rows(v.dtype, v.shape.h * v.shape.w, blocks(v.shape.c, hw.array_rows as usize)))
         .collect();
+    let steps = order(graph, steps(graph), &size);
+    let lives = lifetimes(graph, &steps);
     let mut resident: Vec<bool> =
         (0..size.len()).map(|i| lives[i].is_some() && size[i] <= capacity).collect();
     loop {
