@@ -2,6 +2,7 @@
 
 mod dot;
 pub mod graph;
+pub mod indices;
 pub mod infer;
 pub mod onnx;
 pub mod qgraph;

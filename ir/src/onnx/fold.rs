@@ -1,5 +1,6 @@
 //! Moving elements of constants around: what Transpose, Slice, Gather and broadcasting have in common.
 
+use crate::indices::Indices;
 use crate::tensor::{Data, Tensor};
 
 /// Row-major walk over `extents` that steps by `strides` through some other tensor, yielding positions there.
@@ -73,6 +74,22 @@ pub(super) fn select(tensor: &Tensor, positions: impl Iterator<Item = usize>) ->
             Data::F32(positions.map(|p| f32::from_le_bytes(chunks[p])).collect())
         }
     }
+}
+
+/// The elements of `tensor` at every combination of `indices`, one list per axis.
+pub(super) fn gather(tensor: &Tensor, indices: &[Indices]) -> Tensor {
+    let strides = row_major_strides(&tensor.shape);
+    // Grows one axis at a time: every position so far, followed by each index along the next axis.
+    let positions = indices.iter().zip(strides).fold(vec![0], |positions, (indices, stride)| {
+        let offsets: Vec<usize> =
+            indices.iter().map(|index| index * stride.cast_unsigned()).collect();
+        positions
+            .iter()
+            .flat_map(|position: &usize| offsets.iter().map(move |offset| position + offset))
+            .collect()
+    });
+    let shape = indices.iter().map(Indices::len).collect();
+    Tensor { shape, data: select(tensor, positions.into_iter()) }
 }
 
 #[cfg(test)]

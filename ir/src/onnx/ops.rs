@@ -22,6 +22,7 @@ mod pad;
 mod reduce_mean;
 mod relu;
 mod reshape;
+mod resize;
 mod slice;
 mod softmax;
 mod transpose;
@@ -82,6 +83,7 @@ pub static OPS: &[OpSpec] = &[
     reduce_mean::REDUCE_MEAN,
     relu::RELU,
     reshape::RESHAPE,
+    resize::RESIZE,
     constant::SHAPE,
     slice::SLICE,
     softmax::SOFTMAX,
@@ -90,6 +92,7 @@ pub static OPS: &[OpSpec] = &[
     elementwise::SUM,
     transpose::TRANSPOSE,
     reshape::UNSQUEEZE,
+    resize::UPSAMPLE,
 ];
 
 /// The entry of an operator.

@@ -4,6 +4,7 @@ mod constants;
 mod hostile;
 mod operators;
 mod refusals;
+mod resize;
 mod round_trip;
 
 use bytes::Bytes;

@@ -112,7 +112,6 @@ pub(super) const FAMILIES: &[Family] = &[
             "Expand",
             "GatherElements",
             "GatherND",
-            "Resize",
             "ReverseSequence",
             "Scatter",
             "ScatterElements",
@@ -121,7 +120,6 @@ pub(super) const FAMILIES: &[Family] = &[
             "Split",
             "Tile",
             "Trilu",
-            "Upsample",
         ],
     },
     Family {
