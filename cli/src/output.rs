@@ -125,6 +125,15 @@ impl Write for AtomicFile {
     }
 }
 
+impl std::io::Seek for AtomicFile {
+    fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+        match &mut self.file {
+            Some(file) => file.seek(to),
+            None => Err(std::io::Error::other("file already committed")),
+        }
+    }
+}
+
 impl Drop for AtomicFile {
     fn drop(&mut self) {
         // After a rename there is nothing left under this name; after a failure nothing half-written stays.

@@ -5,6 +5,7 @@ mod check;
 mod demo;
 pub(crate) mod run;
 mod text;
+mod trace;
 
 use std::process::ExitCode;
 

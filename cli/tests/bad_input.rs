@@ -179,7 +179,8 @@ fn bad_programs() {
     check(&["text.bin"], 1, &["text.bin"]);
     check(&["verify", "flipped.bin"], 1, &["flipped.bin"]);
     check(&["good.bin", "--set", "array_rows=8"], 1, &["array_rows", "qcc --set"]);
-    check(&["good.bin", "--trace=x.foo"], 2, &["x.foo", ".json"]);
+    check(&["good.bin", "--trace=x.foo"], 2, &["x.foo", ".json", ".vcd", ".fst"]);
+    check(&["good.bin", "--trace=nowhere/x.vcd"], 1, &["nowhere"]);
     check(&["asm", "typo.qasm"], 1, &["typo.qasm", "lood", "^"]);
     check(&["verfy", "good.bin"], 2, &["good.bin"]);
     check(&["good.bin", "--sed", "1"], 2, &["--sed", "--seed"]);

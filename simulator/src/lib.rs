@@ -9,6 +9,7 @@ mod memory;
 pub mod occupancy;
 pub mod report;
 pub mod trace;
+pub mod waves;
 pub mod work;
 
 #[cfg(test)]

@@ -44,6 +44,23 @@ pub(crate) fn program() -> Program {
     program
 }
 
+/// Slow, fast and narrow memories; few and many requests; a machine where everything meets in one bank.
+pub(crate) fn machines() -> Vec<Hardware> {
+    let edge = Hardware::default();
+    let mut machines = vec![edge.clone()];
+    for (bandwidth, latency, outstanding) in [(1, 0, 1), (3, 7, 2), (64, 100, 32), (4096, 1000, 5)]
+    {
+        machines.push(Hardware {
+            dram_bytes_per_cycle: bandwidth,
+            dram_latency_cycles: latency,
+            dram_outstanding: outstanding,
+            ..edge.clone()
+        });
+    }
+    machines.push(Hardware { scratchpad_banks: 1, fetch_words: 8, ..edge });
+    machines
+}
+
 fn tensor(name: &str, shape: [u32; 3]) -> TensorInfo {
     TensorInfo {
         name: name.to_owned(),

@@ -13,7 +13,7 @@ use crate::args::{Format, MachineArgs, TalkArgs};
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_help = "Examples:\n  qsim prog.bin --trace                 timeline in prog.trace.json\n  qsim prog.bin --data test.npz --check  accuracy, and every layer against the host runtime\n  qsim prog.bin --set dram_latency_cycles=500 --timing-only\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours."
+    after_help = "Examples:\n  qsim prog.bin --trace                 timeline in prog.trace.json\n  qsim prog.bin --trace=prog.fst         waves for GTKWave or Surfer\n  qsim prog.bin --data test.npz --check  accuracy, and every layer against the host runtime\n  qsim prog.bin --set dram_latency_cycles=500 --timing-only\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours."
 )]
 pub(crate) struct Cli {
     /// What to do instead of running a program.
@@ -86,7 +86,7 @@ pub(crate) struct RunArgs {
     /// Compare every layer of every sample with the host runtime
     #[arg(long, conflicts_with = "timing_only")]
     pub check: bool,
-    /// Write a timeline [default file: PROG.trace.json]
+    /// Write what each engine does in every cycle: a timeline (.json), or waves (.vcd, .fst) [default file: PROG.trace.json]
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub trace: Option<Option<PathBuf>>,
     /// Time only: compute no values

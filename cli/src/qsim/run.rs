@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use compiler::backend::reference_graph;
 use ir::qgraph::{QGraph, QValue};
@@ -13,10 +13,10 @@ use runtime::Prepared as HostNetwork;
 use simulator::exec::Kernels;
 use simulator::machine::{Machine, Order, Prepared};
 use simulator::report::{Check, ProgramFile, Report};
-use simulator::trace::{TraceOptions, TraceWriter};
 
 use super::args::RunArgs;
 use super::check::{Checker, visible};
+use super::trace::Target;
 use crate::args::Format;
 use crate::data::{Array, Elements, Samples, npy_f32};
 use crate::error::{CliError, read_file};
@@ -27,25 +27,18 @@ use crate::output::{AtomicFile, Talk, print, write_file};
 /// Runs a program as the arguments say and prints the report.
 pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
     let path = args.program.as_deref().ok_or_else(|| CliError::Usage("name a program".into()))?;
-    let trace_path = args.trace.as_ref().map(|t| trace_target(t.as_deref(), path)).transpose()?;
+    // Outputs are opened before the work, so that a bad path fails at once.
+    let trace = args.trace.as_ref().map(|t| Target::open(t.as_deref(), path)).transpose()?;
     let bytes = read_file(path)?;
     let mut program = Program::from_bytes(&bytes).map_err(|e| CliError::in_file(path, e))?;
     retime(&mut program, args)?;
-    // Outputs are opened before the work, so that a bad path fails at once.
-    let mut trace_file = trace_path.as_deref().map(AtomicFile::create).transpose()?;
-
     let mode = if args.cycle_stepped { timing::Mode::Stepped } else { timing::Mode::Event };
-    let timing = match &mut trace_file {
+    let timing = match trace {
         None => timing::run(&program, mode).map_err(|e| CliError::in_file(path, e))?,
-        Some(file) => traced(&program, mode, file).map_err(|e| CliError::in_file(path, e))?,
+        Some(target) => {
+            target.write(&program, mode, talk).map_err(|e| CliError::in_file(path, e))?
+        }
     };
-    if let (Some(file), Some(target)) = (trace_file, &trace_path) {
-        file.commit()?;
-        talk.note(format_args!(
-            "wrote {} (open it in a trace viewer such as ui.perfetto.dev)",
-            target.display()
-        ));
-    }
     let file = ProgramFile {
         hash: sha256_hex(&bytes),
         bytes: bytes.len() as u64,
@@ -73,19 +66,6 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
     }
 }
 
-/// Times the program and writes its timeline.
-fn traced(
-    program: &Program,
-    mode: timing::Mode,
-    file: &mut AtomicFile,
-) -> Result<timing::Timing, Box<dyn std::error::Error>> {
-    let hardware = &program.hardware;
-    let mut writer = TraceWriter::new(file, program, hardware.clock_mhz, TraceOptions::default());
-    let timing = timing::run_on(program, hardware, mode, &mut writer)?;
-    writer.finish(&timing)?;
-    Ok(timing)
-}
-
 /// Applies `--hw` and `--set`; only parameters that change nothing but time may differ from the program's.
 fn retime(program: &mut Program, args: &RunArgs) -> Result<(), CliError> {
     let hw = args.machine.machine(program.hardware.clone())?;
@@ -99,18 +79,6 @@ fn retime(program: &mut Program, args: &RunArgs) -> Result<(), CliError> {
     }
     program.hardware = hw;
     Ok(())
-}
-
-/// Where the trace goes; the extension says the form.
-fn trace_target(given: Option<&Path>, program: &Path) -> Result<PathBuf, CliError> {
-    let Some(given) = given else { return Ok(program.with_extension("trace.json")) };
-    match given.extension().and_then(|e| e.to_str()) {
-        Some("json") => Ok(given.to_path_buf()),
-        _ => Err(CliError::Usage(format!(
-            "--trace={}: unknown trace form\n  hint: the extension says it; .json is the timeline",
-            given.display()
-        ))),
-    }
 }
 
 fn show(args: &RunArgs, report: &Report) -> Result<(), CliError> {

@@ -185,26 +185,9 @@ fn instructions_under_way_together_get_lanes() {
     }
 }
 
-/// Slow, fast and narrow memories; few and many requests; a machine where everything meets in one bank.
-fn machines() -> Vec<isa::Hardware> {
-    let edge = isa::Hardware::default();
-    let mut machines = vec![edge.clone()];
-    for (bandwidth, latency, outstanding) in [(1, 0, 1), (3, 7, 2), (64, 100, 32), (4096, 1000, 5)]
-    {
-        machines.push(isa::Hardware {
-            dram_bytes_per_cycle: bandwidth,
-            dram_latency_cycles: latency,
-            dram_outstanding: outstanding,
-            ..edge.clone()
-        });
-    }
-    machines.push(isa::Hardware { scratchpad_banks: 1, fetch_words: 8, ..edge });
-    machines
-}
-
 #[test]
 fn both_cores_give_the_same_trace_on_every_machine() {
-    for hardware in machines() {
+    for hardware in sample::machines() {
         let mut program = sample::program();
         program.hardware = hardware;
         let lines = |mode| {
