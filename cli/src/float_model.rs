@@ -32,7 +32,8 @@ impl Reference {
             .first()
             .map(|v| value(v).name.clone())
             .ok_or_else(|| CliError::refused("the float model has no output"))?;
-        let model = FloatModel::load(&ir::onnx::save(&graph)).map_err(CliError::refused)?;
+        let model = FloatModel::load(&ir::onnx::save_without_dilated_pools(&graph))
+            .map_err(CliError::refused)?;
         Ok(Reference { model, inputs, output })
     }
 

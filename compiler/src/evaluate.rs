@@ -32,7 +32,11 @@ pub(crate) fn evaluate(op: &Op, x: &[Operand<'_>], shape: &[usize]) -> Option<Ve
         }
         Op::Pad { before, value, .. } => pad(x[0], before, *value, shape),
         Op::Softmax { axis } => softmax(x[0], *axis),
-        Op::Conv { .. } | Op::Dense | Op::MaxPool { .. } | Op::AveragePool { .. } => return None,
+        Op::Conv { .. }
+        | Op::ConvTranspose { .. }
+        | Op::Dense
+        | Op::MaxPool { .. }
+        | Op::AveragePool { .. } => return None,
     })
 }
 

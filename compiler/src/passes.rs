@@ -16,8 +16,10 @@ mod manager;
 mod mean_to_pool;
 mod merge_pad;
 mod merge_reshape;
+mod phases;
 mod remove_dead;
 mod remove_identity;
+mod split_phases;
 mod statistics;
 
 use ir::graph::Graph;
@@ -49,6 +51,7 @@ pub const GRAPH: &[Pass<Graph>] = &[
     hoist_clip::PASS, // brings activations next to the operator that can fuse them
     fold_batch_norm::PASS, // before fold_affine, so that a bias behind a batch norm finds the convolution
     fold_affine::PASS,
+    split_phases::PASS, // after factors and biases have been folded into the transposed convolution
     dense_to_conv::PASS, // after biases have been folded into the dense layers
     mean_to_pool::PASS,
     merge_pad::PASS,
@@ -70,7 +73,10 @@ mod tests {
             run(GRAPH, &mut after, &mut context, Check::EachPass).unwrap();
             assert_same_function(&before, &after);
             let left = |node: &ir::graph::Node| {
-                matches!(node.op, Op::BatchNorm { .. } | Op::ReduceMean { .. })
+                matches!(
+                    node.op,
+                    Op::BatchNorm { .. } | Op::ConvTranspose { .. } | Op::ReduceMean { .. }
+                )
             };
             assert!(!after.nodes.iter().any(left));
             let again = run(GRAPH, &mut after, &mut context, Check::End).unwrap();

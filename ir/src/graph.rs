@@ -75,6 +75,17 @@ pub enum Op {
         /// Channel groups; equal to `c` for depthwise.
         groups: usize,
     },
+    /// Transposed convolution: `x [n,c,h,w]`, `w [m, c/groups, kh, kw]` (output channels first, as in `Conv`; ONNX has the two
+    /// swapped), optional `b [m]` (w and b constant). Tap `k` of the kernel carries input element `i` to
+    /// `stride * i + dilation * k - pad` on each axis; sums are formed where several meet.
+    ConvTranspose {
+        /// Kernel, stride and dilation over the result; `pad` is cut off its border.
+        window: Window,
+        /// Rows and columns added to the result at the bottom and right.
+        output_padding: [usize; 2],
+        /// Channel groups.
+        groups: usize,
+    },
     /// `x [.., k]`, `w [m, k]` constant and already transposed and scaled by alpha; optional `b [m]` constant.
     /// From Gemm, and from MatMul with a constant.
     Dense,
@@ -162,6 +173,16 @@ impl Window {
         self.kernel[axis].checked_sub(1)?.checked_mul(dilation)?.checked_add(1)
     }
 
+    /// Results along `axis` when the window is transposed over `extent` input elements: kernels laid out `stride` apart,
+    /// without the padding, with `more` behind. `None` if nothing is left or a product overflows.
+    #[must_use]
+    pub fn transposed_outputs(&self, axis: usize, extent: usize, more: usize) -> Option<usize> {
+        let steps = extent.checked_sub(1)?.checked_mul(self.stride[axis])?;
+        let whole = steps.checked_add(self.reach(axis)?)?.checked_add(more)?;
+        let left = whole.checked_sub(self.pad[axis])?.checked_sub(self.pad[axis + 2])?;
+        Some(left).filter(|&left| left > 0)
+    }
+
     /// Windows along `axis` over `extent` input elements. With `ceil` the last window may overrun the padding, but it
     /// must start before the padding behind the input. `None` when no window fits.
     #[must_use]
@@ -185,7 +206,7 @@ impl Op {
     #[must_use]
     pub const fn operands(&self) -> (usize, usize) {
         match self {
-            Op::Conv { .. } | Op::Dense => (2, 3),
+            Op::Conv { .. } | Op::ConvTranspose { .. } | Op::Dense => (2, 3),
             Op::BatchNorm { .. } => (5, 5),
             Op::Add | Op::Sub | Op::Mul => (2, 2),
             Op::Concat { .. } => (1, usize::MAX),
@@ -204,7 +225,9 @@ impl Op {
     #[must_use]
     pub const fn constant_operands_from(&self) -> Option<usize> {
         match self {
-            Op::Conv { .. } | Op::Dense | Op::BatchNorm { .. } => Some(1),
+            Op::Conv { .. } | Op::ConvTranspose { .. } | Op::Dense | Op::BatchNorm { .. } => {
+                Some(1)
+            }
             _ => None,
         }
     }
@@ -214,6 +237,7 @@ impl Op {
     pub const fn name(&self) -> &'static str {
         match self {
             Op::Conv { .. } => "conv",
+            Op::ConvTranspose { .. } => "conv_transpose",
             Op::Dense => "dense",
             Op::BatchNorm { .. } => "batch_norm",
             Op::Add => "add",

@@ -171,6 +171,9 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Rule, ShapeError> {
     }
     let rule = match op {
         Op::Conv { window, groups } => Rule::Exact(conv(window, *groups, inputs)?),
+        Op::ConvTranspose { window, output_padding, groups } => {
+            Rule::Exact(conv_transpose(window, *output_padding, *groups, inputs)?)
+        }
         Op::Dense => Rule::Exact(dense(inputs)?),
         Op::BatchNorm { .. } => Rule::Exact(batch_norm(inputs)?),
         Op::Add | Op::Sub | Op::Mul => Rule::Exact(broadcast(inputs[0], inputs[1])?),
@@ -247,6 +250,28 @@ pub fn window_extents(
     Ok([along(0)?, along(1)?])
 }
 
+/// Output extents `[h, w]` of a window transposed over `[h, w]` inputs, with `more` rows and columns behind.
+///
+/// # Errors
+/// When the padding leaves nothing.
+pub fn transposed_extents(
+    window: &Window,
+    extents: [usize; 2],
+    more: [usize; 2],
+) -> Result<[usize; 2], ShapeError> {
+    let along = |axis: usize| {
+        window.transposed_outputs(axis, extents[axis], more[axis]).ok_or(ShapeError::Window {
+            kernel: window.kernel[axis],
+            dilation: window.dilation[axis],
+            stride: window.stride[axis],
+            extent: extents[axis],
+            before: window.pad[axis],
+            after: window.pad[axis + 2],
+        })
+    };
+    Ok([along(0)?, along(1)?])
+}
+
 /// Refuses pools with a window that sees only padding, whose maximum or mean would mean nothing.
 ///
 /// # Errors
@@ -290,6 +315,28 @@ fn check_axes(axes: &[usize], rank: usize) -> Result<(), ShapeError> {
 }
 
 fn conv(window: &Window, groups: usize, inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
+    let outputs = kernel_outputs(window, groups, inputs)?;
+    let [h, w] = window_extents(window, [inputs[0][2], inputs[0][3]], false)?;
+    Ok(vec![inputs[0][0], outputs, h, w])
+}
+
+fn conv_transpose(
+    window: &Window,
+    output_padding: [usize; 2],
+    groups: usize,
+    inputs: &[&[usize]],
+) -> Result<Vec<usize>, ShapeError> {
+    let outputs = kernel_outputs(window, groups, inputs)?;
+    let [h, w] = transposed_extents(window, [inputs[0][2], inputs[0][3]], output_padding)?;
+    Ok(vec![inputs[0][0], outputs, h, w])
+}
+
+/// Output channels of a convolution whose operands suit its window and groups.
+fn kernel_outputs(
+    window: &Window,
+    groups: usize,
+    inputs: &[&[usize]],
+) -> Result<usize, ShapeError> {
     rank_is(inputs, 0, 4)?;
     rank_is(inputs, 1, 4)?;
     let (channels, outputs) = (inputs[0][1], inputs[1][0]);
@@ -301,8 +348,7 @@ fn conv(window: &Window, groups: usize, inputs: &[&[usize]]) -> Result<Vec<usize
     if inputs.len() == 3 {
         shape_is(inputs, 2, &[outputs])?;
     }
-    let [h, w] = window_extents(window, [inputs[0][2], inputs[0][3]], false)?;
-    Ok(vec![inputs[0][0], outputs, h, w])
+    Ok(outputs)
 }
 
 fn dense(inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
@@ -402,6 +448,21 @@ mod tests {
             Err(ShapeError::Window { .. })
         ));
         assert!(matches!(infer(&op, &[&[1, 4, 9, 7]]), Err(ShapeError::Operands { found: 1, .. })));
+    }
+
+    #[test]
+    fn transposed_windows_lay_kernels_out() {
+        let w = Window { dilation: [2, 1], ..window([3, 2], [2, 3], [1, 0, 2, 1]) };
+        let op = Op::ConvTranspose { window: w, output_padding: [1, 0], groups: 2 };
+        let rule = infer(&op, &[&[1, 4, 5, 4], &[6, 2, 3, 2], &[6]]).unwrap();
+        // h: 4*2 + 5 + 1 - 3 = 11, w: 3*3 + 2 - 1 = 10.
+        assert_eq!(rule, Rule::Exact(vec![1, 6, 11, 10]));
+        let cut = Window { pad: [3, 0, 4, 0], ..window([3, 2], [2, 3], [0; 4]) };
+        let op = Op::ConvTranspose { window: cut, output_padding: [0; 2], groups: 1 };
+        assert!(matches!(
+            infer(&op, &[&[1, 2, 3, 3], &[6, 2, 3, 2]]),
+            Err(ShapeError::Window { before: 3, after: 4, .. })
+        ));
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod unsupported;
 pub use error::{ImportError, LoadError, NodeError, NotOnnx, TensorProtoError, Unsupported};
 pub use load::{LoadOptions, Model, load, load_bytes};
 pub use manual::supported_ops_manual;
-pub use save::save;
+pub use save::{save, save_without_dilated_pools};
 
 /// Oldest operator set that is read.
 pub const OLDEST_OPSET: i64 = 7;

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use ir::graph::Graph;
-use ir::onnx::save;
+use ir::onnx::save_without_dilated_pools;
 use runtime::{FloatModel, FloatTensor};
 
 use super::{FloatRunner, Sample};
@@ -26,7 +26,10 @@ impl<'a> GraphRunner<'a> {
 
 impl FloatRunner for GraphRunner<'_> {
     fn run(&self, sample: &Sample, fetch: &[&str]) -> Result<Vec<Vec<f32>>, String> {
-        let load = || FloatModel::load(&save(self.graph)).map_err(|error| error.to_string());
+        let load = || {
+            FloatModel::load(&save_without_dilated_pools(self.graph))
+                .map_err(|error| error.to_string())
+        };
         let model = self.model.get_or_init(load).as_ref().map_err(Clone::clone)?;
         let inputs: Vec<(&str, FloatTensor)> = (self.graph.inputs.iter().zip(sample))
             .map(|(id, data)| {

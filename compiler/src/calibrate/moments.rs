@@ -165,8 +165,8 @@ fn result(graph: &Graph, node: &Node, known: &[Option<Moments>]) -> Option<Momen
             let share = 1.0 / shape(node.inputs[0])[*axis] as f64;
             Moments { mean: vec![share], std: vec![share], range: Range { lo: 0.0, hi: 1.0 } }
         }
-        // Its statistics are in the context while it stands; the passes have folded it.
-        Op::BatchNorm { .. } => return None,
+        // Statistics are in the context while a batch norm stands; the passes have rewritten both.
+        Op::BatchNorm { .. } | Op::ConvTranspose { .. } => return None,
     })
 }
 

@@ -76,7 +76,7 @@ fn absorb(graph: &mut Graph, index: usize, x: ValueId, affine: &Affine) -> bool 
     }
     let z = graph.nodes[maker].output;
     let axis = match graph.nodes[maker].op {
-        Op::Conv { .. } => 1,
+        Op::Conv { .. } | Op::ConvTranspose { .. } => 1,
         Op::Dense => shape(graph, z).len() - 1,
         _ => return false,
     };

@@ -95,10 +95,21 @@ pub(super) struct Insertion<'a> {
 impl Insertion<'_> {
     /// A node of one operand called `base/suffix`; returns its new result.
     pub(super) fn unary(&mut self, suffix: &str, op: Op, x: ValueId, shape: &[usize]) -> ValueId {
+        self.many(suffix, op, vec![x], shape)
+    }
+
+    /// As [`Insertion::unary`], with any operands.
+    pub(super) fn many(
+        &mut self,
+        suffix: &str,
+        op: Op,
+        inputs: Vec<ValueId>,
+        shape: &[usize],
+    ) -> ValueId {
         let wanted = format!("{}/{suffix}", self.base);
         let output = add_value(self.graph, wanted.clone(), shape.to_vec());
         let name = free_node_name(self.graph, wanted);
-        self.node(Node { name, op, inputs: vec![x], output });
+        self.node(Node { name, op, inputs, output });
         output
     }
 

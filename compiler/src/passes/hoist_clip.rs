@@ -61,6 +61,7 @@ fn hoist(graph: &mut Graph, index: usize) -> Option<usize> {
         }
         Op::Concat { .. } => distribute(graph, index, before),
         Op::Conv { .. }
+        | Op::ConvTranspose { .. }
         | Op::Dense
         | Op::BatchNorm { .. }
         | Op::Add
@@ -100,6 +101,7 @@ fn distribute(graph: &mut Graph, index: usize, concat: usize) -> Option<usize> {
 fn is_arithmetic(op: &Op) -> bool {
     match op {
         Op::Conv { .. }
+        | Op::ConvTranspose { .. }
         | Op::Dense
         | Op::BatchNorm { .. }
         | Op::Add

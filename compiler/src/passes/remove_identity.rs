@@ -38,7 +38,11 @@ fn is_identity(graph: &Graph, node: &Node) -> bool {
         Op::Concat { .. } => node.inputs.len() == 1,
         // Neutral constants of elementwise operators become weights in `fold_affine`.
         Op::Add | Op::Sub | Op::Mul => false,
-        Op::Conv { .. } | Op::Dense | Op::BatchNorm { .. } | Op::Softmax { .. } => false,
+        Op::Conv { .. }
+        | Op::ConvTranspose { .. }
+        | Op::Dense
+        | Op::BatchNorm { .. }
+        | Op::Softmax { .. } => false,
     }
 }
 

@@ -79,6 +79,9 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
                 "padding of value {value} has no integer form except in front of a maximum pool"
             )
         }),
+        Op::ConvTranspose { .. } => {
+            Some("its phases must be cropped, which has no integer form yet, or have absurdly large kernels".to_owned())
+        }
         Op::BatchNorm { .. } | Op::ReduceMean { .. } => {
             Some("it has no integer form before the passes have rewritten it".to_owned())
         }
@@ -92,7 +95,9 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
 /// Operands that must be computed.
 fn activations(node: &Node) -> &[ValueId] {
     match node.op {
-        Op::Conv { .. } | Op::Dense | Op::BatchNorm { .. } => &node.inputs[..1],
+        Op::Conv { .. } | Op::ConvTranspose { .. } | Op::Dense | Op::BatchNorm { .. } => {
+            &node.inputs[..1]
+        }
         Op::Add
         | Op::Sub
         | Op::Mul

@@ -125,7 +125,7 @@ impl<'a> Emitter<'a> {
                 self.stored.insert(group.result, Stored { id, layout: layout.transposed(perm) });
                 Ok(())
             }
-            Op::BatchNorm { .. } | Op::ReduceMean { .. } => {
+            Op::BatchNorm { .. } | Op::ConvTranspose { .. } | Op::ReduceMean { .. } => {
                 unreachable!("refused before: see `check`")
             }
         }
@@ -340,6 +340,7 @@ fn scale_error(node: &Node) -> impl Fn(NumericsError) -> QuantizeError + '_ {
 pub(super) fn onnx_name(op: &Op) -> &'static str {
     match op {
         Op::Conv { .. } => "Conv",
+        Op::ConvTranspose { .. } => "ConvTranspose",
         Op::Dense => "Gemm",
         Op::BatchNorm { .. } => "BatchNormalization",
         Op::Add => "Add",

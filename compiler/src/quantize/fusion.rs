@@ -65,6 +65,7 @@ fn saturates(op: &Op) -> bool {
     match op {
         Op::Conv { .. } | Op::Dense | Op::Add | Op::Sub | Op::Mul | Op::AveragePool { .. } => true,
         Op::BatchNorm { .. }
+        | Op::ConvTranspose { .. }
         | Op::Clip { .. }
         | Op::MaxPool { .. }
         | Op::ReduceMean { .. }

@@ -107,6 +107,7 @@ fn has_own_range(op: &Op) -> bool {
         | Op::Clip { .. }
         | Op::AveragePool { .. } => true,
         Op::BatchNorm { .. }
+        | Op::ConvTranspose { .. }
         | Op::MaxPool { .. }
         | Op::ReduceMean { .. }
         | Op::Concat { .. }

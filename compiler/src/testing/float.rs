@@ -35,6 +35,9 @@ fn node_result(graph: &Graph, node: &Node, values: &[Vec<f32>]) -> Vec<f32> {
     let x = operands[0];
     match &node.op {
         Op::Conv { window, groups } => conv(&operands, window, *groups, shape),
+        Op::ConvTranspose { window, groups, .. } => {
+            conv_transpose(&operands, window, *groups, shape)
+        }
         Op::Dense => {
             let (k, m) = (operands[1].shape[1], operands[1].shape[0]);
             let dot = |i: usize| {
@@ -101,6 +104,37 @@ fn conv(operands: &[Operand<'_>], window: &Window, groups: usize, shape: &[usize
         sum as f32
     };
     indices(shape).map(element).collect()
+}
+
+/// Scatters every input element, as ONNX defines the operator.
+fn conv_transpose(
+    operands: &[Operand<'_>],
+    window: &Window,
+    groups: usize,
+    shape: &[usize],
+) -> Vec<f32> {
+    let (x, w) = (operands[0], operands[1]);
+    let bias = |o: usize| operands.get(2).map_or(0.0, |b| f64::from(b.data[o]));
+    let mut sums: Vec<f64> = indices(shape).map(|i| bias(i[1])).collect();
+    let to = strides(shape);
+    let per_group = shape[1] / groups;
+    for (i, v) in indices(x.shape).zip(x.data) {
+        let (group, first) = (i[1] / w.shape[1], i[1] % w.shape[1]);
+        for (k, weight) in indices(w.shape).zip(w.data) {
+            let place = |axis: usize| {
+                let at = i[axis + 2] * window.stride[axis] + k[axis + 2] * window.dilation[axis];
+                at.checked_sub(window.pad[axis]).filter(|at| *at < shape[axis + 2])
+            };
+            if let (Some(y), Some(p)) = (place(0), place(1))
+                && k[0] / per_group == group
+                && k[1] == first
+            {
+                let at = i[0] * to[0] + k[0] * to[1] + y * to[2] + p;
+                sums[at] += f64::from(*v) * f64::from(*weight);
+            }
+        }
+    }
+    sums.into_iter().map(|sum| sum as f32).collect()
 }
 
 /// Reduces each window's taps: position and element, minus infinity in the padding.

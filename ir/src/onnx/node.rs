@@ -192,6 +192,17 @@ impl<'a> NodeCtx<'a> {
         self.builder.operand(slot).expect("the slot was just filled with a constant")
     }
 
+    /// The constant weights `[m, c, k]` in operand `index` as `[m, c, 1, k]`; others as they are.
+    pub(super) fn weights_on_map(&mut self, index: usize) -> Result<ValueId, NodeError> {
+        let weights = self.required_constant(index)?;
+        let &[m, c, k] = weights.shape.as_slice() else {
+            return self.operand(index);
+        };
+        let copy = self.builder.copy_constant(weights)?;
+        let on_map = Tensor::new(vec![m, c, 1, k], copy.data)?;
+        Ok(self.new_constant(&format!("{}/map", self.proto.input[index]), on_map))
+    }
+
     /// The constant matrix in operand `index`, transposed. Each matrix is transposed once, however many nodes use it.
     pub(super) fn transposed_operand(&mut self, index: usize) -> Result<ValueId, NodeError> {
         let slot = self.required(index)?;
@@ -229,6 +240,25 @@ impl<'a> NodeCtx<'a> {
     ) -> Imported {
         let result = self.result_name()?;
         let id = self.builder.add_node(self.name.clone(), op, inputs, result.clone(), shape)?;
+        let slot = self.builder.value_slot(id);
+        self.builder.bind(&result, slot);
+        Ok(())
+    }
+
+    /// As [`NodeCtx::emit_shaped`], for an operator on maps `[n, c, 1, l]` that the file calls `[n, c, l]`: a reshape follows.
+    pub(super) fn emit_without_height(
+        &mut self,
+        op: Op,
+        inputs: Vec<ValueId>,
+        shape: Option<Vec<usize>>,
+    ) -> Imported {
+        let result = self.result_name()?;
+        let map = self.builder.fresh_value_name(&format!("{result}/map"));
+        let map = self.builder.add_node(self.name.clone(), op, inputs, map, shape)?;
+        let mut flat = self.value_shape(map).to_vec();
+        flat.remove(2);
+        let name = self.builder.fresh_node_name(&format!("{}/from_map", self.name));
+        let id = self.builder.add_node(name, Op::Reshape, vec![map], result.clone(), Some(flat))?;
         let slot = self.builder.value_slot(id);
         self.builder.bind(&result, slot);
         Ok(())

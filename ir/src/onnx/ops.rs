@@ -10,6 +10,7 @@ mod clip;
 mod concat;
 mod constant;
 mod conv;
+mod conv_transpose;
 mod dropout;
 mod elementwise;
 mod gather;
@@ -27,6 +28,8 @@ mod slice;
 mod softmax;
 mod transpose;
 mod window;
+
+pub(super) use conv_transpose::swap_channels;
 
 use super::node::{Imported, NodeCtx, Refusal};
 
@@ -68,6 +71,7 @@ pub static OPS: &[OpSpec] = &[
     constant::CONSTANT,
     constant::CONSTANT_OF_SHAPE,
     conv::CONV,
+    conv_transpose::CONV_TRANSPOSE,
     elementwise::DIV,
     dropout::DROPOUT,
     reshape::FLATTEN,

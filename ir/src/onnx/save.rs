@@ -4,11 +4,14 @@
 //! what was saved gives the same graph again, except that a `Dense` with a bias on an operand of other than two axes
 //! becomes a product and an addition, as ONNX has no single operator for it.
 
+mod pool;
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use prost::Message;
 
+use super::ops::swap_channels;
 use super::proto::{
     AttributeProto, AttributeType, DataType, Dimension, DimensionProto, GraphProto, ModelProto,
     NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto,
@@ -28,8 +31,26 @@ const IR_VERSION: i64 = 9;
 /// out.
 #[must_use]
 pub fn save(graph: &Graph) -> Vec<u8> {
+    write(graph, Pools::AsTheyAre)
+}
+
+/// As [`save`], with dilated pools spelled out as maxima or means of slices: not every float runtime has them.
+#[must_use]
+pub fn save_without_dilated_pools(graph: &Graph) -> Vec<u8> {
+    write(graph, Pools::Undilated)
+}
+
+/// How pools are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pools {
+    AsTheyAre,
+    Undilated,
+}
+
+fn write(graph: &Graph, pools: Pools) -> Vec<u8> {
     let mut writer = Writer {
         graph,
+        pools,
         used_names: graph.values.iter().map(|value| value.name.clone()).collect(),
         proto: GraphProto { name: graph.name.clone(), ..GraphProto::default() },
     };
@@ -50,6 +71,7 @@ pub fn save(graph: &Graph) -> Vec<u8> {
 
 struct Writer<'a> {
     graph: &'a Graph,
+    pools: Pools,
     used_names: BTreeSet<String>,
     proto: GraphProto,
 }
@@ -111,10 +133,26 @@ impl Writer<'_> {
     fn node(&mut self, node: &Node) {
         let mut inputs: Vec<String> = node.inputs.iter().map(|&id| self.name(id)).collect();
         match &node.op {
+            Op::MaxPool { window } | Op::AveragePool { window, .. }
+                if self.pools == Pools::Undilated && window.dilation != [1, 1] =>
+            {
+                self.spelled_out_pool(node, window, inputs);
+            }
             Op::Conv { window, groups } => {
                 let mut attributes = window_attributes(window);
                 attributes.push(int("group", *groups));
                 self.push(node, "Conv", inputs, attributes);
+            }
+            Op::ConvTranspose { window, output_padding, groups } => {
+                let mut attributes = window_attributes(window);
+                attributes.push(ints("output_padding", output_padding));
+                attributes.push(int("group", *groups));
+                if let Some(weights) = inputs.get_mut(1)
+                    && let Some(swapped) = self.swapped_weights(node, *groups)
+                {
+                    *weights = self.parameter(node, "weights", &swapped);
+                }
+                self.push(node, "ConvTranspose", inputs, attributes);
             }
             Op::Dense => self.dense(node, inputs),
             Op::BatchNorm { epsilon } => {
@@ -156,6 +194,17 @@ impl Writer<'_> {
             }
             Op::Softmax { axis } => self.push(node, "Softmax", inputs, vec![int("axis", *axis)]),
         }
+    }
+
+    /// Weights of a transposed convolution with the input channels first, as ONNX has them.
+    fn swapped_weights(&self, node: &Node, groups: usize) -> Option<Tensor> {
+        let constant = self.graph.value(*node.inputs.get(1)?)?.constant.as_ref()?;
+        let &[m, per_group, kh, kw] = constant.shape.as_slice() else {
+            return None;
+        };
+        let m_group = m.checked_div(groups)?;
+        let swapped = swap_channels(&constant.f32_values()?, [groups, m_group, per_group, kh * kw]);
+        Tensor::from_f32(&[per_group * groups, m_group, kh, kw], swapped).ok()
     }
 
     /// Gemm takes matrices only; other operands go through MatMul, whose weights are `[k, m]`.

@@ -101,7 +101,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         reason: "this convolution or pool is not supported yet",
         suggestion: "",
-        ops: &["Col2Im", "ConvTranspose", "DeformConv", "GlobalLpPool", "LpPool", "MaxUnpool"],
+        ops: &["Col2Im", "DeformConv", "GlobalLpPool", "LpPool", "MaxUnpool"],
     },
     Family {
         reason: "this movement of data is not supported yet",

@@ -86,6 +86,10 @@ fn write_parameters(f: &mut Formatter<'_>, op: &Op) -> fmt::Result {
             write_window(f, window)?;
             write!(f, " groups={groups}")
         }
+        Op::ConvTranspose { window, output_padding, groups } => {
+            write_window(f, window)?;
+            write!(f, " output_padding={} groups={groups}", List(output_padding))
+        }
         Op::BatchNorm { epsilon } => write!(f, " epsilon={epsilon:?}"),
         Op::Clip { lo, hi } => write!(f, " lo={lo:?} hi={hi:?}"),
         Op::MaxPool { window } => write_window(f, window),
@@ -218,6 +222,11 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<Op, ParseError>
     let mut a = Attributes::new(file.source, statement.op, &statement.attributes)?;
     let op = match statement.op {
         "conv" => Op::Conv { window: a.window()?, groups: a.value("groups")? },
+        "conv_transpose" => Op::ConvTranspose {
+            window: a.window()?,
+            output_padding: a.array("output_padding")?,
+            groups: a.value("groups")?,
+        },
         "dense" => Op::Dense,
         "batch_norm" => Op::BatchNorm { epsilon: a.value("epsilon")? },
         "add" => Op::Add,

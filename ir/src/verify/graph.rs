@@ -89,6 +89,7 @@ fn check_parameters(node: &Node, problems: &mut Vec<Problem>) {
             }
         }
         Op::Conv { .. }
+        | Op::ConvTranspose { .. }
         | Op::Dense
         | Op::Add
         | Op::Sub

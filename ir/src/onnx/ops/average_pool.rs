@@ -1,7 +1,7 @@
-//! AveragePool, two-dimensional.
+//! AveragePool, one- and two-dimensional.
 
 use super::OpSpec;
-use super::window::{IMAGE, ONE_PADDING, resolve};
+use super::window::{MAP, ONE_PADDING, emit_on_map, resolve};
 use crate::graph::Op;
 use crate::onnx::node::{Imported, NodeCtx};
 
@@ -18,7 +18,7 @@ pub(super) const AVERAGE_POOL: OpSpec = OpSpec {
         "pads",
         "strides",
     ],
-    constraints: &[IMAGE, ONE_PADDING],
+    constraints: &[MAP, ONE_PADDING],
     fold: None,
     import: Some(import),
 };
@@ -26,12 +26,8 @@ pub(super) const AVERAGE_POOL: OpSpec = OpSpec {
 fn import(node: &mut NodeCtx<'_>) -> Imported {
     let input = node.shape(0)?;
     let resolved = resolve(node, &input, None)?;
-    let shape = [&input[..2], &resolved.extents].concat();
     let count_include_pad = node.attributes().flag("count_include_pad", false)?;
     let operands = node.operands()?;
-    node.emit_shaped(
-        Op::AveragePool { window: resolved.window, count_include_pad },
-        operands,
-        Some(shape),
-    )
+    let op = Op::AveragePool { window: resolved.window, count_include_pad };
+    emit_on_map(node, op, operands, Some(resolved.extents))
 }

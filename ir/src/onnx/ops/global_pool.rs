@@ -1,9 +1,8 @@
 //! GlobalAveragePool and GlobalMaxPool: one result per channel.
 
-use super::window::IMAGE;
+use super::window::{Axes, MAP, emit_on_map};
 use super::{Constraint, OpSpec};
 use crate::graph::{Op, Window};
-use crate::infer::ShapeError;
 use crate::onnx::node::{Imported, NodeCtx};
 
 /// GlobalAveragePool.
@@ -30,23 +29,23 @@ pub(super) const GLOBAL_MAX_POOL: OpSpec = OpSpec {
     name: "GlobalMaxPool",
     versions: &[1, 22],
     attributes: &[],
-    constraints: &[IMAGE],
+    constraints: &[MAP],
     fold: None,
     import: Some(maximum),
 };
 
 fn average(node: &mut NodeCtx<'_>) -> Imported {
-    let axes = (2..node.shape(0)?.len()).collect();
+    let rank = node.shape(0)?.len();
     let operands = node.operands()?;
-    node.emit(Op::ReduceMean { axes }, operands)
+    if rank == 3 {
+        return emit_on_map(node, Op::ReduceMean { axes: vec![2, 3] }, operands, None);
+    }
+    node.emit(Op::ReduceMean { axes: (2..rank).collect() }, operands)
 }
 
 fn maximum(node: &mut NodeCtx<'_>) -> Imported {
-    let input = node.shape(0)?;
-    let &[_, _, h, w] = input.as_slice() else {
-        return Err(ShapeError::Rank { operand: 0, shape: input, expected: 4 }.into());
-    };
-    let window = Window { kernel: [h, w], stride: [1, 1], dilation: [1, 1], pad: [0; 4] };
+    let kernel = Axes::of(&node.shape(0)?)?.extents;
+    let window = Window { kernel, stride: [1, 1], dilation: [1, 1], pad: [0; 4] };
     let operands = node.operands()?;
-    node.emit(Op::MaxPool { window }, operands)
+    emit_on_map(node, Op::MaxPool { window }, operands, None)
 }

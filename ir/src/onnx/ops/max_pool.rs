@@ -1,6 +1,6 @@
-//! MaxPool, two-dimensional, without indices.
+//! MaxPool, one- and two-dimensional, without indices.
 
-use super::window::{IMAGE, ONE_PADDING, resolve};
+use super::window::{MAP, ONE_PADDING, emit_on_map, resolve};
 use super::{Constraint, OpSpec};
 use crate::graph::Op;
 use crate::onnx::node::{Imported, NodeCtx};
@@ -19,7 +19,7 @@ pub(super) const MAX_POOL: OpSpec = OpSpec {
         "strides",
     ],
     constraints: &[
-        IMAGE,
+        MAP,
         ONE_PADDING,
         Constraint {
             text: "`storage_order` is 0 and the indices are not used",
@@ -40,7 +40,6 @@ pub(super) const MAX_POOL: OpSpec = OpSpec {
 fn import(node: &mut NodeCtx<'_>) -> Imported {
     let input = node.shape(0)?;
     let resolved = resolve(node, &input, None)?;
-    let shape = [&input[..2], &resolved.extents].concat();
     let operands = node.operands()?;
-    node.emit_shaped(Op::MaxPool { window: resolved.window }, operands, Some(shape))
+    emit_on_map(node, Op::MaxPool { window: resolved.window }, operands, Some(resolved.extents))
 }

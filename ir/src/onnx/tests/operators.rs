@@ -89,6 +89,32 @@ fn pools() {
 }
 
 #[test]
+fn sequences_become_maps_of_height_1() {
+    let conv = Tiny::new(13).input("x", "1,2,9").floats("w", &[4, 1, 3]).floats("b", &[4]);
+    let attributes = [int("group", 2), ints("pads", &[1, 2]), ints("strides", &[2])];
+    assert_eq!(
+        conv.node("Conv x w b -> y", &attributes).nodes(),
+        "%y/to_map: f32[1, 2, 1, 9] = reshape \"conv/to_map\"(%x)\n\
+         %y/map: f32[1, 4, 1, 5] = conv \"conv\"(%y/to_map, %w/map, %b) kernel=[1, 3] stride=[1, 2] dilation=[1, 1] pad=[0, 1, 0, 2] groups=2\n\
+         %y: f32[1, 4, 5] = reshape \"conv/from_map\"(%y/map)\n"
+    );
+    let pool = |op: &str, attributes: &[AttributeProto]| {
+        Tiny::new(19).input("x", "1,2,9").node(&format!("{op} x -> y"), attributes).nodes()
+    };
+    let kernel = ints("kernel_shape", &[2]);
+    let strided = [kernel.clone(), ints("strides", &[2]), int("ceil_mode", 1)];
+    for (op, name) in [("MaxPool", "max_pool"), ("AveragePool", "average_pool")] {
+        let nodes = pool(op, &strided);
+        assert_has(&nodes, &format!("%y/map: f32[1, 2, 1, 5] = {name}"));
+        assert_has(&nodes, "%y: f32[1, 2, 5] = reshape");
+    }
+    let same = [kernel, string("auto_pad", "SAME_LOWER")];
+    assert_has(&pool("MaxPool", &same), "pad=[0, 1, 0, 0]");
+    assert_has(&pool("GlobalMaxPool", &[]), "max_pool \"globalmaxpool\"(%y/to_map) kernel=[1, 9]");
+    assert_has(&pool("GlobalAveragePool", &[]), "(%y/to_map) axes=[2, 3]");
+}
+
+#[test]
 fn gemm_folds_its_factors() {
     let gemm = |weights: &[i64], bias: &[i64], attributes: &[AttributeProto]| {
         let tiny = Tiny::new(13).input("x", "1,2").floats("w", weights).floats("c", bias);

@@ -58,8 +58,16 @@ fn operand_constraints() {
         &conv.refusal(),
         "the weights are constant; found `w`, which is computed at run time",
     );
-    let line = Tiny::new(13).input("x", "1,2,4").floats("w", &[2, 2, 1]).node("Conv x w -> y", &[]);
-    assert_has(&line.refusal(), "the input has 4 axes `[n, c, h, w]`; found shape [1, 2, 4]");
+    let volume = Tiny::new(13).input("x", "1,2,4,4,4").floats("w", &[2, 2, 1, 1, 1]);
+    assert_has(
+        &volume.node("Conv x w -> y", &[]).refusal(),
+        "the input has 3 axes `[n, c, l]` or 4 axes `[n, c, h, w]`; found shape [1, 2, 4, 4, 4]",
+    );
+    let mixed = Tiny::new(13).input("x", "1,2,4").floats("w", &[2, 2, 1, 1]);
+    assert_has(
+        &mixed.node("Conv x w -> y", &[]).refusal(),
+        "operand 1 has shape [2, 2, 1, 1], expected 3 axes",
+    );
     let attention = Tiny::new(13).input("a", "1,2").input("b", "2,1").node("MatMul a b -> y", &[]);
     assert_has(
         &attention.refusal(),
