@@ -6,6 +6,7 @@
 //! execution decides for all: if it ends, none deadlocks, and if it has no unordered conflict, none races.
 
 mod intervals;
+mod walk;
 
 use std::ops::Range;
 
@@ -15,12 +16,10 @@ use crate::layout;
 use crate::program::Program;
 
 use intervals::Intervals;
+pub use walk::{End, walk};
 
 /// Findings after which the rest is not looked for.
 const MAX_FINDINGS: usize = 20;
-
-/// Largest count a semaphore holds.
-const MAX_COUNT: u32 = 255;
 
 /// Something wrong with a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,50 +188,29 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Executes the semaphores and checks every word when its turn comes.
+    /// Checks every word when its turn comes.
     fn run(&mut self) {
-        let mut next = [0usize; 4];
-        let mut count = [[0u32; 4]; 4];
         // Knowledge that each signal carries, by producer and consumer, in order.
         let mut carried: Vec<std::collections::VecDeque<Last>> = vec![Default::default(); 16];
-        loop {
-            let mut progress = false;
-            for engine in Engine::ALL {
-                while let Some(inst) =
-                    self.program.section(engine).words.get(next[engine.index()]).copied()
-                {
-                    let e = engine.index();
-                    let ready = inst.wait.iter().all(|p| count[p.index()][e] > 0)
-                        && inst.signal.iter().all(|c| count[e][c.index()] < MAX_COUNT);
-                    if !ready {
-                        break;
-                    }
-                    for producer in inst.wait.iter() {
-                        count[producer.index()][e] -= 1;
-                        if let Some(told) = carried[producer.index() * 4 + e].pop_front() {
-                            join(&mut self.known[e], &told);
-                        }
-                    }
-                    self.word(engine, next[e], &inst);
-                    for consumer in inst.signal.iter() {
-                        count[e][consumer.index()] += 1;
-                        let mut told = self.known[e];
-                        told[e] = next[e] as u32 + 1;
-                        carried[e * 4 + consumer.index()].push_back(told);
-                    }
-                    next[e] += 1;
-                    progress = true;
+        let end = walk(self.program, |engine, index, inst| {
+            let e = engine.index();
+            for producer in inst.wait.iter() {
+                if let Some(told) = carried[producer.index() * 4 + e].pop_front() {
+                    join(&mut self.known[e], &told);
                 }
             }
-            if !progress {
-                break;
+            self.word(engine, index, inst);
+            for consumer in inst.signal.iter() {
+                let mut told = self.known[e];
+                told[e] = index as u32 + 1;
+                carried[e * 4 + consumer.index()].push_back(told);
             }
-        }
-        self.stuck(&next, &count);
+        });
+        self.stuck(&end);
     }
 
     /// Reports engines that did not reach their end, and signals nobody took.
-    fn stuck(&mut self, next: &[usize; 4], count: &[[u32; 4]; 4]) {
+    fn stuck(&mut self, End { next, count }: &End) {
         let mut all_done = true;
         for engine in Engine::ALL {
             let at = next[engine.index()];
@@ -242,7 +220,7 @@ impl<'a> Verifier<'a> {
             {
                 self.report(engine, at, Problem::Deadlock(producer));
             } else if let Some(consumer) =
-                inst.signal.iter().find(|c| count[engine.index()][c.index()] >= MAX_COUNT)
+                inst.signal.iter().find(|c| count[engine.index()][c.index()] >= walk::MAX_COUNT)
             {
                 self.report(engine, at, Problem::Overflow(consumer));
             }
