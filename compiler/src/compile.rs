@@ -10,6 +10,7 @@ use crate::calibrate::{CalibrateError, Calibration, GraphRunner, Sample, with_da
 use crate::options::Options;
 use crate::passes::{Applied, Check, Context, GRAPH, PassError, run};
 use crate::quantize::{QuantizeError, check, quantize};
+use crate::validate::validate;
 
 /// Why compilation stopped.
 #[derive(Debug, thiserror::Error)]
@@ -90,13 +91,16 @@ impl Network {
     }
 }
 
-/// The program for an integer graph, verified.
+/// The program for an integer graph, verified to be sound and validated to compute the graph.
 ///
 /// # Errors
 /// [`CompileError::Backend`]; [`CompileError::Unsound`] is a bug.
 pub fn program(graph: &QGraph, hw: &Hardware, meta: Meta) -> Result<Program, CompileError> {
     let program = generate(graph, hw, meta)?;
     if let Some(finding) = verify::verify(&program).first() {
+        return Err(CompileError::Unsound(finding.to_string()));
+    }
+    if let Some(finding) = validate(&program, graph).first() {
         return Err(CompileError::Unsound(finding.to_string()));
     }
     Ok(program)

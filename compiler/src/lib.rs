@@ -9,3 +9,4 @@ pub mod passes;
 pub mod quantize;
 #[cfg(test)]
 mod testing;
+pub mod validate;

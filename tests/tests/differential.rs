@@ -64,6 +64,9 @@ fn case(seed: u64) -> Result<Option<BTreeMap<String, usize>>, String> {
     if let Some(finding) = isa::verify::verify(&program).first() {
         return Err(format!("verifier: {finding}"));
     }
+    if let Some(finding) = compiler::validate::validate(&program, &graph).first() {
+        return Err(format!("validator: {finding}"));
+    }
     let x = inputs(&mut rng, &graph);
     let expected = host(&graph, &x, Path::Plain)?;
     if host(&graph, &x, Path::Fast)? != expected {

@@ -30,7 +30,7 @@ pub(crate) struct Cli {
 /// Commands beside running a program.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Prove a program free of races, deadlocks and reads of unwritten memory
+    /// Prove a program free of races, deadlocks and reads of unwritten memory, and that it computes its integer graph
     Verify {
         /// The program
         #[arg(value_name = "PROG.bin")]
