@@ -113,6 +113,8 @@ fn each_instruction_has_a_slice_with_its_node() {
     assert_eq!(number(&store["args"], "dram_bytes"), 360);
     let halt = slices.clone().find(|event| event["args"]["instruction"] == "halt").unwrap();
     assert_eq!(halt["name"], "halt");
+    // No slice is empty: viewers would nest it in its neighbour.
+    assert!(slices.clone().all(|event| number(event, "dur") >= 1));
 }
 
 #[test]

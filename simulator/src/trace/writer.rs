@@ -264,7 +264,8 @@ impl<W: Write> Observer for TraceWriter<'_, W> {
         let Some(flight) = self.flights[inst.engine.index()].leave(inst.index) else { return };
         let track = track(inst.engine, flight.lane);
         let name = self.label(inst);
-        let slice = Event::slice(name, INSTRUCTIONS, track, flight.issue..cycle.max(flight.issue));
+        let end = end_of_slice(flight.issue, cycle);
+        let slice = Event::slice(name, INSTRUCTIONS, track, flight.issue..end);
         self.out.event(&Event { args: flight.args, ..slice });
         // Behind the slice, so that a viewer that reads in order finds it open.
         for id in flight.arrows_in {
@@ -314,7 +315,13 @@ impl<W: Write> Observer for TraceWriter<'_, W> {
     }
 }
 
-/// The last cycle of an instruction, which an arrow leaves from: inside its slice, unless that is empty (`halt`).
+/// Where an instruction's slice ends. `halt` completes when it issues; it is drawn in that cycle, as viewers lay an empty slice inside the one
+/// before it and hang no arrow on it.
+fn end_of_slice(issue: u64, complete: u64) -> u64 {
+    complete.max(issue + 1)
+}
+
+/// The last cycle of an instruction, which an arrow leaves from: inside its slice.
 fn last_cycle(issue: u64, complete: u64) -> u64 {
-    complete.saturating_sub(1).max(issue)
+    end_of_slice(issue, complete) - 1
 }
