@@ -1,5 +1,6 @@
 //! Options that several commands share. The same flag means the same everywhere.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -120,19 +121,24 @@ fn preset_or_file(name: &str) -> Result<Hardware, CliError> {
     Hardware::from_toml(&text).map_err(|e| CliError::in_file(path, e))
 }
 
-/// `name=value` pairs of `--shape`.
-pub(crate) fn parse_shape(
-    pairs: &[String],
-) -> Result<std::collections::BTreeMap<String, usize>, CliError> {
-    let mut out = std::collections::BTreeMap::new();
+/// `--shape`: extents by symbol, by `INPUT:AXIS` or by input.
+pub(crate) fn parse_shape(pairs: &[String]) -> Result<BTreeMap<String, Vec<usize>>, CliError> {
+    let mut out = BTreeMap::new();
     for pair in pairs {
-        let parsed = pair.split_once('=').and_then(|(n, v)| {
-            v.trim().parse::<usize>().ok().filter(|&v| v > 0).map(|v| (n.trim().to_string(), v))
-        });
-        let (name, value) = parsed.ok_or_else(|| {
-            CliError::Usage(format!("--shape {pair}: not of the form name=extent, such as batch=1"))
-        })?;
-        out.insert(name, value);
+        let usage = |problem: &str| {
+            CliError::Usage(format!(
+                "--shape {pair}: {problem}; expected NAME=EXTENT such as batch=1, or INPUT=1x3x224x224"
+            ))
+        };
+        // Names of inputs may hold an equals sign, extents do not.
+        let (name, extents) = pair.rsplit_once('=').ok_or_else(|| usage("no `=` in it"))?;
+        let extents: Option<Vec<usize>> = (extents.split('x'))
+            .map(|extent| extent.trim().parse().ok().filter(|&extent| extent > 0))
+            .collect();
+        let extents = extents.ok_or_else(|| usage("not extents of at least 1"))?;
+        if out.insert(name.trim().to_owned(), extents).is_some() {
+            return Err(usage("given twice"));
+        }
     }
     Ok(out)
 }

@@ -22,7 +22,8 @@ impl Reference {
         onnx: Vec<u8>,
         shapes: &std::collections::BTreeMap<String, usize>,
     ) -> Result<Reference, CliError> {
-        let options = LoadOptions { shapes: shapes.clone(), ..LoadOptions::default() };
+        let shapes = shapes.iter().map(|(name, &extent)| (name.clone(), vec![extent])).collect();
+        let options = LoadOptions { shapes, ..LoadOptions::default() };
         let graph = load_bytes(Bytes::from(onnx), &options).map_err(CliError::refused)?.graph;
         let value = |v: &ir::graph::ValueId| &graph.values[v.0 as usize];
         let inputs =

@@ -24,7 +24,9 @@ mod tensor;
 mod tests;
 mod unsupported;
 
-pub use error::{ImportError, LoadError, NodeError, NotOnnx, TensorProtoError, Unsupported};
+pub use error::{
+    ImportError, LoadError, NodeError, NotOnnx, OpenExtent, TensorProtoError, Unsupported,
+};
 pub use load::{LoadOptions, Model, load, load_bytes};
 pub use manual::supported_ops_manual;
 pub use save::{save, save_without_dilated_pools};

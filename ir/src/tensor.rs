@@ -199,6 +199,15 @@ impl Tensor {
         }
     }
 
+    /// The truth values. `None` for other element types.
+    #[must_use]
+    pub fn bool_values(&self) -> Option<&[bool]> {
+        match &self.data {
+            Data::Bool(values) => Some(values),
+            Data::MappedF32(_) | Data::F32(_) | Data::I64(_) => None,
+        }
+    }
+
     /// The only element of a one-element float tensor of any rank.
     #[must_use]
     pub fn f32_scalar(&self) -> Option<f32> {

@@ -51,7 +51,7 @@ pub(crate) struct CompileArgs {
     /// Calibration and quantization.
     #[command(flatten)]
     pub quantize: QuantizeArgs,
-    /// Fix a symbolic dimension; may be repeated (a leading batch dimension is 1 by itself)
+    /// Fix a symbolic dimension by its name, INPUT:AXIS=EXTENT one by its place, or INPUT=1x3x224x224 all of an input; may be repeated (a leading batch dimension is 1 by itself)
     #[arg(long, value_name = "NAME=EXTENT")]
     pub shape: Vec<String>,
     /// Class names of the first output, one a line; stored in the program

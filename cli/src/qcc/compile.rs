@@ -6,7 +6,7 @@ use compiler::calibrate::Calibration;
 use compiler::compile::{Network, program};
 use compiler::options::{Granularity, Observer, Options};
 use ir::graph::Graph;
-use ir::onnx::{LoadOptions, Model, load};
+use ir::onnx::{LoadOptions, load};
 use ir::qgraph::{QGraph, QValue};
 use isa::Hardware;
 use isa::program::{Meta, Preprocess, Program};
@@ -29,7 +29,8 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let labels = args.names.as_deref().map(read_names).transpose()?.unwrap_or_default();
     let options = options(&args.quantize, how.as_ref())?;
     let onnx = read_file(path)?;
-    let model = import(path, &shapes)?;
+    let load_options = LoadOptions { shapes, ..LoadOptions::default() };
+    let model = load(path, &load_options).map_err(CliError::refused)?;
     for warning in &model.warnings {
         talk.warn(warning);
     }
@@ -51,7 +52,7 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let meta = Meta {
         model: network.graph.name.clone(),
         model_sha256: sha256_hex(&onnx),
-        shapes,
+        shapes: model.shapes,
         compiler: concat!("qcc ", env!("CARGO_PKG_VERSION")).into(),
         weight_bits: options.weight_bits,
         act_bits: options.act_bits,
@@ -75,14 +76,6 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
         bytes.len()
     ));
     emit(args, &network.graph, &qgraph, &made)
-}
-
-fn import(
-    path: &Path,
-    shapes: &std::collections::BTreeMap<String, usize>,
-) -> Result<Model, CliError> {
-    load(path, &LoadOptions { shapes: shapes.clone(), ..LoadOptions::default() })
-        .map_err(CliError::refused)
 }
 
 fn read_names(path: &Path) -> Result<Vec<String>, CliError> {

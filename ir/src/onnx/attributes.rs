@@ -1,7 +1,7 @@
 //! Typed access to a node's attributes.
 
 use super::error::NodeError;
-use super::proto::{AttributeProto, AttributeType, NodeProto, TensorProto};
+use super::proto::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
 
 /// The attributes of one node.
 #[derive(Clone, Copy)]
@@ -72,6 +72,11 @@ impl<'a> Attributes<'a> {
     /// A constant.
     pub(super) fn tensor(self, name: &'static str) -> Result<Option<&'a TensorProto>, NodeError> {
         Ok(self.get(name, AttributeType::Tensor, "a tensor")?.and_then(|a| a.t.as_ref()))
+    }
+
+    /// A subgraph.
+    pub(super) fn graph(self, name: &'static str) -> Result<Option<&'a GraphProto>, NodeError> {
+        Ok(self.get(name, AttributeType::Graph, "a graph")?.and_then(|a| a.g.as_deref()))
     }
 
     /// `count` non-negative integers.

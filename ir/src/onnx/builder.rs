@@ -119,6 +119,15 @@ impl Builder {
         }
     }
 
+    /// Element type of what is in a slot.
+    pub(super) fn dtype(&self, slot: SlotId) -> Option<DType> {
+        match &self.slots[slot.0] {
+            Slot::Constant { tensor, .. } => Some(tensor.dtype()),
+            Slot::Value(id) => Some(self.graph.values[id.0 as usize].dtype),
+            Slot::Unknown => None,
+        }
+    }
+
     /// The graph value of a slot; a constant enters the graph now. `None` for an unknown one.
     pub(super) fn operand(&mut self, slot: SlotId) -> Option<ValueId> {
         match std::mem::replace(&mut self.slots[slot.0], Slot::Unknown) {

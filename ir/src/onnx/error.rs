@@ -81,25 +81,55 @@ pub enum ImportError {
         /// What is wrong.
         source: TensorProtoError,
     },
-    /// A symbolic extent that nobody fixed.
+    /// Symbolic extents that nobody fixed: all of them.
+    #[error("{}", open_extents(.0))]
+    SymbolicExtents(Vec<OpenExtent>),
+    /// An extent was given for a name that does not occur.
     #[error(
-        "axis {axis} of input `{input}` has no fixed extent (`{symbol}`); hint: `--shape {symbol}=VALUE`"
+        "no input has a symbolic extent `{symbol}`; the symbols are: {known}; the inputs are: {inputs}; hint: `--shape SYMBOL=EXTENT`, `--shape INPUT:AXIS=EXTENT` or `--shape INPUT=1x3x224x224`",
+        known = list(known), inputs = list(inputs)
     )]
-    SymbolicDim {
+    UnknownSymbol {
+        /// Name given.
+        symbol: String,
+        /// Symbols of the inputs.
+        known: Vec<String>,
+        /// Names of the inputs.
+        inputs: Vec<String>,
+    },
+    /// A whole shape was given with another number of axes.
+    #[error("input `{input}` has {expected} axes, but a shape with {found} was given")]
+    GivenRank {
+        /// The input.
+        input: String,
+        /// Extents given.
+        found: usize,
+        /// Axes in the file.
+        expected: usize,
+    },
+    /// Another extent was given than the one the file fixes.
+    #[error(
+        "axis {axis} of input `{input}` has extent {declared} in the file, which cannot become {given}; only symbolic extents can be chosen"
+    )]
+    FixedExtent {
         /// The input.
         input: String,
         /// Its axis.
         axis: usize,
-        /// Symbol, or the name made up for an unnamed one.
-        symbol: String,
+        /// Extent in the file.
+        declared: usize,
+        /// Extent given.
+        given: usize,
     },
-    /// A value was given for a symbol that does not occur.
-    #[error("no input has a symbolic extent `{symbol}`; the symbols are: {known}", known = list(known))]
-    UnknownSymbol {
-        /// Symbol given.
+    /// One symbol was given two extents, under different names.
+    #[error("the symbolic extent `{symbol}` was given as {first} and as {second}")]
+    TwoExtents {
+        /// The symbol.
         symbol: String,
-        /// Symbols of the inputs.
-        known: Vec<String>,
+        /// Extent given first.
+        first: usize,
+        /// Extent given then.
+        second: usize,
     },
     /// An extent of zero, given or declared.
     #[error("axis {axis} of input `{input}` has extent 0, expected at least 1")]
@@ -175,6 +205,27 @@ pub enum ImportError {
     /// Each node is legal, but a number in the file breaks a rule of the graph: an empty tensor, a bound that is NaN.
     #[error("the graph is not well formed: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Verify(Vec<Problem>),
+}
+
+/// A symbolic extent that nobody fixed, at the first place where it occurs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenExtent {
+    /// Name of the input.
+    pub input: String,
+    /// Its axis.
+    pub axis: usize,
+    /// Symbol, or `INPUT:AXIS` for an unnamed one.
+    pub symbol: String,
+}
+
+fn open_extents(open: &[OpenExtent]) -> String {
+    let places: Vec<String> = (open.iter())
+        .map(|o| {
+            format!("axis {} of input `{}` has no fixed extent (`{}`)", o.axis, o.input, o.symbol)
+        })
+        .collect();
+    let flags: Vec<String> = open.iter().map(|o| format!("--shape {}=EXTENT", o.symbol)).collect();
+    format!("{}; hint: `{}`", places.join("; "), flags.join(" "))
 }
 
 /// Something in the file that is legal ONNX but cannot be taken.

@@ -1,5 +1,9 @@
 //! Moving elements of constants around: what Transpose, Slice, Gather and broadcasting have in common.
 
+pub(super) mod elementwise;
+pub(super) mod reduce;
+
+use super::error::NodeError;
 use crate::indices::Indices;
 use crate::tensor::{Data, Tensor};
 
@@ -63,9 +67,9 @@ pub(super) fn broadcast_strides(shape: &[usize], result: &[usize]) -> Vec<isize>
     std::iter::repeat_n(0, missing).chain(repeated).collect()
 }
 
-/// The elements of `tensor` at `positions`, in that order.
-pub(super) fn select(tensor: &Tensor, positions: impl Iterator<Item = usize>) -> Data {
-    match &tensor.data {
+/// The elements of `data` at `positions`, in that order.
+pub(super) fn select(data: &Data, positions: impl Iterator<Item = usize>) -> Data {
+    match data {
         Data::I64(values) => Data::I64(positions.map(|p| values[p]).collect()),
         Data::Bool(values) => Data::Bool(positions.map(|p| values[p]).collect()),
         Data::F32(values) => Data::F32(positions.map(|p| values[p]).collect()),
@@ -89,7 +93,22 @@ pub(super) fn gather(tensor: &Tensor, indices: &[Indices]) -> Tensor {
             .collect()
     });
     let shape = indices.iter().map(Indices::len).collect();
-    Tensor { shape, data: select(tensor, positions.into_iter()) }
+    Tensor { shape, data: select(&tensor.data, positions.into_iter()) }
+}
+
+/// The elements of `a` followed by those of `b`, which must be of the same type.
+pub(super) fn chain(a: &Tensor, b: &Tensor) -> Result<Data, NodeError> {
+    let joined = match (&a.data, &b.data) {
+        (Data::I64(x), Data::I64(y)) => Some(Data::I64([x.as_slice(), y].concat())),
+        (Data::Bool(x), Data::Bool(y)) => Some(Data::Bool([x.as_slice(), y].concat())),
+        _ => (a.f32_iter().zip(b.f32_iter())).map(|(x, y)| Data::F32(x.chain(y).collect())),
+    };
+    joined.ok_or_else(|| other_type(1, b, a))
+}
+
+/// Operand `operand` has another type than the one before it.
+pub(super) fn other_type(operand: usize, tensor: &Tensor, expected: &Tensor) -> NodeError {
+    NodeError::OperandType { operand, found: tensor.dtype(), expected: expected.dtype() }
 }
 
 #[cfg(test)]

@@ -12,22 +12,22 @@ use super::external::External;
 use super::load::is_standard_domain;
 use super::node::{NodeCtx, Refusal};
 use super::ops::{OpSpec, find};
-use super::order::{needed_nodes, node_label};
+use super::order::{needed_nodes, node_label, reads};
 use super::proto::{DataType, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use super::shapes::{Declared, Symbols, all_names};
 use super::tensor::{Budget, MAX_RANK, decode, type_name};
 use super::unsupported::explain_unknown;
 use crate::graph::Graph;
 
-/// Imports the graph of `model`.
+/// Imports the graph of `model`, and tells what the symbols in its inputs' shapes were taken for.
 pub(super) fn import(
     model: &ModelProto,
     opset: i64,
     external: External,
     budget: Budget,
-    shapes: &BTreeMap<String, usize>,
+    shapes: &BTreeMap<String, Vec<usize>>,
     warnings: &mut Vec<String>,
-) -> Result<Graph, ImportError> {
+) -> Result<(Graph, BTreeMap<String, usize>), ImportError> {
     let Some(proto) = &model.graph else {
         return Err(ImportError::NoOutput);
     };
@@ -49,17 +49,14 @@ pub(super) fn import(
         constants: proto.initializer.iter().map(|tensor| tensor.name.as_str()).collect(),
         results: proto.node.iter().flat_map(|node| &node.output).map(String::as_str).collect(),
         outputs: proto.output.iter().map(|output| output.name.as_str()).collect(),
-        used: (proto.node.iter().flat_map(|node| &node.input))
-            .chain(proto.output.iter().map(|output| &output.name))
-            .map(String::as_str)
-            .collect(),
     };
+    let unsupported = Vec::new();
     let mut import =
-        Import { model, proto, opset, builder, declared, names, unsupported: Vec::new() };
-    import.constants(warnings)?;
-    import.inputs(shapes, warnings)?;
-    import.nodes(&order)?;
-    import.finish()
+        Import { model, proto, opset, builder, declared, names, unsupported, warnings };
+    import.constants(proto)?;
+    let extents = import.inputs(shapes)?;
+    import.nodes(proto, &order)?;
+    Ok((import.finish()?, extents))
 }
 
 /// Names in the file, for looking up.
@@ -67,8 +64,6 @@ struct Names<'a> {
     constants: BTreeSet<&'a str>,
     results: BTreeSet<&'a str>,
     outputs: BTreeSet<&'a str>,
-    /// Names that a node reads or the graph returns.
-    used: BTreeSet<&'a str>,
 }
 
 struct Import<'a> {
@@ -79,15 +74,16 @@ struct Import<'a> {
     declared: Declared,
     names: Names<'a>,
     unsupported: Vec<Unsupported>,
+    warnings: &'a mut Vec<String>,
 }
 
 impl Import<'_> {
-    fn constants(&mut self, warnings: &mut Vec<String>) -> Result<(), ImportError> {
-        for tensor in &self.proto.initializer {
-            let slot = self.constant(tensor, warnings)?;
+    fn constants(&mut self, graph: &GraphProto) -> Result<(), ImportError> {
+        for tensor in &graph.initializer {
+            let slot = self.constant(tensor)?;
             self.define(&tensor.name, slot)?;
         }
-        for sparse in &self.proto.sparse_initializer {
+        for sparse in &graph.sparse_initializer {
             let name = sparse.values.as_ref().map_or("", |values| values.name.as_str());
             self.refuse(
                 name,
@@ -101,17 +97,13 @@ impl Import<'_> {
         Ok(())
     }
 
-    fn constant(
-        &mut self,
-        tensor: &TensorProto,
-        warnings: &mut Vec<String>,
-    ) -> Result<SlotId, ImportError> {
+    fn constant(&mut self, tensor: &TensorProto) -> Result<SlotId, ImportError> {
         let name = &tensor.name;
         let Builder { external, budget, .. } = &mut self.builder;
         match decode(tensor, external, budget) {
             Ok(decoded) => {
                 if decoded.rounded {
-                    warnings.push(format!(
+                    self.warnings.push(format!(
                         "constant `{name}`: float64 elements are rounded to float32"
                     ));
                 }
@@ -128,16 +120,16 @@ impl Import<'_> {
 
     fn inputs(
         &mut self,
-        shapes: &BTreeMap<String, usize>,
-        warnings: &mut Vec<String>,
-    ) -> Result<(), ImportError> {
-        let mut symbols = Symbols::new(shapes);
-        for input in &self.proto.input {
-            // Up to IR version 3 constants are listed as inputs too: default values that nobody overrides.
-            if self.names.constants.contains(input.name.as_str()) {
-                continue;
-            }
-            let shape = symbols.input_shape(input, warnings)?;
+        shapes: &BTreeMap<String, Vec<usize>>,
+    ) -> Result<BTreeMap<String, usize>, ImportError> {
+        // Up to IR version 3 constants are listed as inputs too: default values that nobody overrides.
+        let is_constant =
+            |input: &&ValueInfoProto| self.names.constants.contains(input.name.as_str());
+        let inputs: Vec<&ValueInfoProto> =
+            self.proto.input.iter().filter(|input| !is_constant(input)).collect();
+        let symbols = Symbols::new(inputs.iter().copied(), shapes, self.warnings)?;
+        for (index, input) in inputs.into_iter().enumerate() {
+            let shape = symbols.shape(index)?;
             let element_type = element_type(input);
             let slot = if element_type == DataType::Float as i32 {
                 let id = self.builder.add_input(&input.name, shape);
@@ -152,7 +144,7 @@ impl Import<'_> {
             };
             self.define(&input.name, slot)?;
         }
-        symbols.finish()
+        Ok(symbols.extents())
     }
 
     fn define(&mut self, name: &str, slot: SlotId) -> Result<(), ImportError> {
@@ -174,31 +166,43 @@ impl Import<'_> {
         }
     }
 
-    fn nodes(&mut self, order: &[usize]) -> Result<(), ImportError> {
+    /// Imports nodes of `graph`: that of the file, or a branch that was taken.
+    fn nodes(&mut self, graph: &GraphProto, order: &[usize]) -> Result<(), ImportError> {
+        let mut used: BTreeSet<&str> = graph.node.iter().flat_map(reads).collect();
+        used.extend(graph.output.iter().map(|output| output.name.as_str()));
         let mut seen_names = BTreeSet::new();
         for &index in order {
-            let node = &self.proto.node[index];
-            let label = node_label(self.proto, index);
+            let node = &graph.node[index];
+            let label = node_label(graph, index);
             // A name of the file is kept for its first node; made-up and repeated ones must not meet another.
             let name = if !node.name.is_empty() && seen_names.insert(node.name.as_str()) {
                 label.clone()
             } else {
                 self.builder.fresh_node_name(&label)
             };
-            self.node(node, name)?;
+            if let Some(replacement) = self.node(node, name, &used)? {
+                self.constants(&replacement)?;
+                self.nodes(&replacement, &needed_nodes(&replacement)?)?;
+            }
             self.define_results(node, &label)?;
         }
         Ok(())
     }
 
-    fn node(&mut self, node: &NodeProto, name: String) -> Result<(), ImportError> {
+    /// Imports one node, or returns the nodes that stand in its place.
+    fn node(
+        &mut self,
+        node: &NodeProto,
+        name: String,
+        used: &BTreeSet<&str>,
+    ) -> Result<Option<GraphProto>, ImportError> {
         let inputs = self.input_slots(node, &name)?;
         let op = &node.op_type;
         let spec = if is_standard_domain(&node.domain) { find(op) } else { None };
         let Some(spec) = spec else {
             let (reason, suggestion) = explain_unknown(self.model, node);
             self.refuse(&name, op, &reason, &suggestion);
-            return Ok(());
+            return Ok(None);
         };
         let is_graph_output =
             node.output.first().is_some_and(|name| self.names.outputs.contains(name.as_str()));
@@ -208,14 +212,15 @@ impl Import<'_> {
             name: name.clone(),
             inputs,
             is_graph_output,
-            used_values: &self.names.used,
+            used_values: used,
             builder: &mut self.builder,
+            replacement: None,
         };
         match import_node(spec, &mut ctx, &mut self.unsupported) {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(ctx.replacement),
             Err(Refusal::Unsupported { reason, suggestion }) => {
                 self.refuse(&name, op, &reason, &suggestion);
-                Ok(())
+                Ok(None)
             }
             Err(Refusal::Invalid(
                 NodeError::Limit | NodeError::Constant(TensorProtoError::Limit),

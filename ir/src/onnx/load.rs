@@ -17,8 +17,8 @@ use crate::graph::Graph;
 /// What the user decides about an import.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Extents of symbolic dimensions, by symbol.
-    pub shapes: BTreeMap<String, usize>,
+    /// Extents of symbolic dimensions: one by symbol or by `INPUT:AXIS`, all by the input's name.
+    pub shapes: BTreeMap<String, Vec<usize>>,
     /// Memory that constants may take beside those that stay in the mapped file.
     pub max_constant_bytes: u64,
 }
@@ -40,6 +40,8 @@ pub struct Model {
     pub ir_version: i64,
     /// Tool that wrote the file, and its version.
     pub producer: String,
+    /// Extents of all symbolic dimensions, given or assumed.
+    pub shapes: BTreeMap<String, usize>,
     /// What was decided without being told; each is one sentence.
     pub warnings: Vec<String>,
 }
@@ -95,7 +97,7 @@ fn import_model(
     let opset = standard_opset(proto)?;
     let mut warnings = Vec::new();
     let budget = Budget::new(options.max_constant_bytes);
-    let graph =
+    let (graph, shapes) =
         import(proto, opset, External::new(folder), budget, &options.shapes, &mut warnings)?;
     graph.verify().map_err(ImportError::Verify)?;
     Ok(Model {
@@ -103,6 +105,7 @@ fn import_model(
         opset,
         ir_version: proto.ir_version,
         producer: format!("{} {}", proto.producer_name, proto.producer_version).trim().to_owned(),
+        shapes,
         warnings,
     })
 }

@@ -14,8 +14,8 @@ pub fn supported_ops_manual() -> String {
         text,
         "# Supported ONNX operators\n\n\
          Models of operator set {OLDEST_OPSET} to {NEWEST_OPSET} are read. Values computed at run time are float32; \
-         every shape is known after the symbolic extents of the inputs are fixed (`--shape NAME=VALUE`; a leading one is \
-         the batch and defaults to 1). A node that breaks a constraint is reported with the text below, together with all \
+         every shape is known after the symbolic extents of the inputs are fixed (`--shape NAME=EXTENT`, \
+         `--shape INPUT:AXIS=EXTENT` or `--shape INPUT=1x3x224x224`; a leading one is the batch and defaults to 1). A node that breaks a constraint is reported with the text below, together with all \
          others.\n\n\
          \"Versions\" are the operator sets that changed the definition; all of them are understood. \"Constants\": the \
          node is computed during import when all its operands are constant.\n\n\

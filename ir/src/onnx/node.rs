@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::attributes::Attributes;
 use super::builder::{Builder, SlotId};
 use super::error::NodeError;
-use super::proto::{NodeProto, TensorProto};
+use super::proto::{GraphProto, NodeProto, TensorProto};
 use super::tensor::decode;
 use crate::graph::{Op, ValueId};
 use crate::infer::ShapeError;
@@ -47,6 +47,8 @@ pub(super) struct NodeCtx<'a> {
     /// All names that some node reads or the graph returns.
     pub(super) used_values: &'a BTreeSet<&'a str>,
     pub(super) builder: &'a mut Builder,
+    /// Nodes that make the results instead, to be imported next; they read any name that stands for something by now.
+    pub(super) replacement: Option<GraphProto>,
 }
 
 impl<'a> NodeCtx<'a> {
@@ -89,6 +91,12 @@ impl<'a> NodeCtx<'a> {
         Ok(self.builder.shape(slot).ok_or(NodeError::MissingInput(index))?.to_vec())
     }
 
+    /// Element type of a required operand.
+    pub(super) fn dtype(&self, index: usize) -> Result<DType, NodeError> {
+        let slot = self.required(index)?;
+        self.builder.dtype(slot).ok_or(NodeError::MissingInput(index))
+    }
+
     /// The operand, if it is given and constant.
     pub(super) fn constant(&self, index: usize) -> Option<&Tensor> {
         self.builder.constant(self.slot(index)?)
@@ -121,6 +129,31 @@ impl<'a> NodeCtx<'a> {
         let wrong =
             NodeError::OperandType { operand: index, found: tensor.dtype(), expected: DType::I64 };
         tensor.i64_values().map(Some).ok_or(wrong)
+    }
+
+    /// Truth values of a required constant operand.
+    pub(super) fn booleans(&self, index: usize) -> Result<&[bool], NodeError> {
+        let tensor = self.required_constant(index)?;
+        let wrong =
+            NodeError::OperandType { operand: index, found: tensor.dtype(), expected: DType::Bool };
+        tensor.bool_values().ok_or(wrong)
+    }
+
+    /// Integers of a required constant operand.
+    pub(super) fn required_integers(&self, index: usize) -> Result<&[i64], NodeError> {
+        self.integers(index)?.ok_or(NodeError::MissingInput(index))
+    }
+
+    /// The only integer of a constant operand, `None` if it is absent.
+    pub(super) fn integer(&self, index: usize) -> Result<Option<i64>, NodeError> {
+        match self.integers(index)? {
+            None => Ok(None),
+            Some(&[value]) => Ok(Some(value)),
+            Some(values) => {
+                let found = format!("{} integers", values.len());
+                Err(NodeError::OperandValue { operand: index, found, expected: "one integer" })
+            }
+        }
     }
 
     /// A constant operand with one float, `None` if it is absent.
@@ -218,9 +251,13 @@ impl<'a> NodeCtx<'a> {
     }
 
     fn result_name(&self) -> Result<String, NodeError> {
+        self.nth_result_name(0)
+    }
+
+    fn nth_result_name(&self, index: usize) -> Result<String, NodeError> {
         self.proto
             .output
-            .first()
+            .get(index)
             .filter(|name| !name.is_empty())
             .cloned()
             .ok_or(NodeError::MissingOutput)
@@ -302,6 +339,14 @@ impl<'a> NodeCtx<'a> {
         let slot = self.builder.constant_slot(&result, tensor);
         self.builder.bind(&result, slot);
         Ok(())
+    }
+
+    /// Result `index` is a constant; nothing happens where the file does not want it.
+    pub(super) fn set_constant_result(&mut self, index: usize, tensor: Tensor) {
+        if let Ok(result) = self.nth_result_name(index) {
+            let slot = self.builder.constant_slot(&result, tensor);
+            self.builder.bind(&result, slot);
+        }
     }
 
     /// The node's result is a constant that is operand 0 transposed as a matrix.

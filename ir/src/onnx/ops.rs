@@ -3,29 +3,41 @@
 //! To add an operator, write its file beside the others and add its line to [`OPS`]. The text of a constraint is what
 //! the user reads when it is violated, and its line in the manual.
 
+mod arg;
+mod arithmetic;
 mod average_pool;
 mod batch_normalization;
 mod cast;
 mod clip;
+mod compare;
 mod concat;
+mod conditional;
 mod constant;
 mod conv;
 mod conv_transpose;
 mod dropout;
 mod elementwise;
+mod expand;
 mod gather;
+mod gather_elements;
 mod gemm;
 mod global_pool;
 mod identity;
 mod matmul;
 mod max_pool;
 mod pad;
+mod range;
+mod reduce;
 mod reduce_mean;
 mod relu;
 mod reshape;
 mod resize;
+mod scan;
+mod scatter;
+mod select;
 mod slice;
 mod softmax;
+mod split;
 mod transpose;
 mod window;
 
@@ -62,41 +74,99 @@ pub struct Constraint {
 
 /// All operators that are taken, by name.
 pub static OPS: &[OpSpec] = &[
+    arithmetic::ABS,
     elementwise::ADD,
+    compare::AND,
+    arg::ARG_MAX,
+    arg::ARG_MIN,
     average_pool::AVERAGE_POOL,
     batch_normalization::BATCH_NORMALIZATION,
     cast::CAST,
+    cast::CAST_LIKE,
+    arithmetic::CEIL,
     clip::CLIP,
+    select::COMPRESS,
     concat::CONCAT,
     constant::CONSTANT,
     constant::CONSTANT_OF_SHAPE,
     conv::CONV,
     conv_transpose::CONV_TRANSPOSE,
+    arithmetic::COS,
+    scan::CUM_PROD,
+    scan::CUM_SUM,
     elementwise::DIV,
     dropout::DROPOUT,
+    compare::EQUAL,
+    arithmetic::EXP,
+    expand::EXPAND,
+    range::EYE_LIKE,
     reshape::FLATTEN,
+    arithmetic::FLOOR,
     gather::GATHER,
+    gather_elements::GATHER_ELEMENTS,
+    gather_elements::GATHER_ND,
     gemm::GEMM,
     global_pool::GLOBAL_AVERAGE_POOL,
     global_pool::GLOBAL_MAX_POOL,
+    compare::GREATER,
+    compare::GREATER_OR_EQUAL,
     identity::IDENTITY,
+    conditional::IF,
+    compare::LESS,
+    compare::LESS_OR_EQUAL,
+    arithmetic::LOG,
     matmul::MAT_MUL,
+    arithmetic::MAX,
     max_pool::MAX_POOL,
+    arithmetic::MEAN,
+    arithmetic::MIN,
+    arithmetic::MOD,
     elementwise::MUL,
+    arithmetic::NEG,
+    select::NON_ZERO,
+    compare::NOT,
+    range::ONE_HOT,
+    compare::OR,
     pad::PAD,
+    arithmetic::POW,
+    range::RANGE,
+    arithmetic::RECIPROCAL,
+    reduce::REDUCE_L1,
+    reduce::REDUCE_L2,
+    reduce::REDUCE_LOG_SUM,
+    reduce::REDUCE_LOG_SUM_EXP,
+    reduce::REDUCE_MAX,
     reduce_mean::REDUCE_MEAN,
+    reduce::REDUCE_MIN,
+    reduce::REDUCE_PROD,
+    reduce::REDUCE_SUM,
+    reduce::REDUCE_SUM_SQUARE,
     relu::RELU,
     reshape::RESHAPE,
     resize::RESIZE,
+    arithmetic::ROUND,
+    scatter::SCATTER,
+    scatter::SCATTER_ELEMENTS,
+    scatter::SCATTER_ND,
     constant::SHAPE,
+    arithmetic::SIGN,
+    arithmetic::SIN,
+    constant::SIZE,
     slice::SLICE,
     softmax::SOFTMAX,
+    split::SPLIT,
+    arithmetic::SQRT,
     reshape::SQUEEZE,
     elementwise::SUB,
     elementwise::SUM,
+    expand::TILE,
+    arg::TOP_K,
     transpose::TRANSPOSE,
+    scan::TRILU,
     reshape::UNSQUEEZE,
     resize::UPSAMPLE,
+    select::WHERE,
+    compare::XOR,
 ];
 
 /// The entry of an operator.
@@ -111,5 +181,14 @@ const fn constant_operand<const INDEX: usize>(text: &'static str) -> Constraint 
         text,
         suggestion: "simplify the model before export (for example with onnxsim), or make it an initializer",
         violation: |node| Ok(node.computed(INDEX)),
+    }
+}
+
+/// For an operator that only exists on constants.
+const fn constants_only(suggestion: &'static str) -> Constraint {
+    Constraint {
+        text: "all operands are constant",
+        suggestion,
+        violation: |node| Ok((0..node.n_inputs()).find_map(|index| node.computed(index))),
     }
 }

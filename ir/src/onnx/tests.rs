@@ -1,6 +1,8 @@
 //! Tiny models built from the message types, imported and compared with the text of the expected graph.
 
+mod conditional;
 mod constants;
+mod folding;
 mod hostile;
 mod operators;
 mod refusals;

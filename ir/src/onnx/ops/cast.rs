@@ -1,11 +1,11 @@
-//! Cast: nothing to do on float32 values, arithmetic on constants.
+//! Cast and CastLike: nothing to do on float32 values, arithmetic on constants.
 
 use super::{Constraint, OpSpec};
 use crate::onnx::error::NodeError;
 use crate::onnx::node::{Imported, NodeCtx};
 use crate::onnx::proto::DataType;
 use crate::onnx::tensor::type_name;
-use crate::tensor::{Data, Tensor};
+use crate::tensor::{DType, Data, Tensor};
 
 /// Cast.
 pub(super) const CAST: OpSpec = OpSpec {
@@ -16,37 +16,71 @@ pub(super) const CAST: OpSpec = OpSpec {
         text: "a value computed at run time is cast to float32, which it is already; constants may become float32, an integer type or bool",
         suggestion: "export the model in float32",
         violation: |node| {
-            let to = target(node)?;
-            let float = to == DataType::Float as i32;
-            let integer = integer_range(to).is_some() || to == DataType::Bool as i32;
-            let allowed = float || (integer && node.computed(0).is_none());
-            Ok((!allowed).then(|| format!("a cast to {}", type_name(to))))
+            let number = written_target(node)?;
+            let target = target(number);
+            let allowed = match target {
+                Some(Target::Float) => true,
+                Some(Target::Integer { .. } | Target::Bool) => node.computed(0).is_none(),
+                None => false,
+            };
+            Ok((!allowed).then(|| format!("a cast to {}", type_name(number))))
         },
     }],
-    fold: Some(fold),
+    fold: Some(cast),
     import: Some(|node| node.forward(0)),
 };
 
-fn target(node: &NodeCtx<'_>) -> Result<i32, NodeError> {
+/// CastLike.
+pub(super) const CAST_LIKE: OpSpec = OpSpec {
+    name: "CastLike",
+    versions: &[15, 19, 21, 23, 24, 25],
+    attributes: &["round_mode", "saturate"],
+    constraints: &[Constraint {
+        text: "a value computed at run time is cast to float32, which it is already",
+        suggestion: "export the model in float32",
+        violation: |node| {
+            let like = node.constant(1).map(Tensor::dtype).filter(|&like| like != DType::F32);
+            let found = like.map(|like| format!("a cast to {}", like.name()));
+            Ok(found.filter(|_| node.computed(0).is_some()))
+        },
+    }],
+    fold: Some(cast_like),
+    import: Some(cast_like),
+};
+
+/// What a constant becomes.
+#[derive(Clone, Copy)]
+enum Target {
+    Float,
+    /// An integer type by its smallest and largest value.
+    Integer {
+        lo: i64,
+        hi: i64,
+    },
+    Bool,
+}
+
+fn written_target(node: &NodeCtx<'_>) -> Result<i32, NodeError> {
     let to = node.attributes().int("to")?.ok_or(NodeError::MissingAttribute("to"))?;
     Ok(i32::try_from(to).unwrap_or(0))
 }
 
-/// Smallest and largest value of an integer type.
-fn integer_range(data_type: i32) -> Option<(i64, i64)> {
+/// The type with that number in ONNX, where it is supported.
+fn target(data_type: i32) -> Option<Target> {
+    let integer = |lo, hi| Some(Target::Integer { lo, hi });
     match DataType::try_from(data_type).ok()? {
-        DataType::Int8 => Some((i8::MIN.into(), i8::MAX.into())),
-        DataType::Uint8 => Some((0, u8::MAX.into())),
-        DataType::Int16 => Some((i16::MIN.into(), i16::MAX.into())),
-        DataType::Uint16 => Some((0, u16::MAX.into())),
-        DataType::Int32 => Some((i32::MIN.into(), i32::MAX.into())),
-        DataType::Uint32 => Some((0, u32::MAX.into())),
-        DataType::Int64 => Some((i64::MIN, i64::MAX)),
-        DataType::Uint64 => Some((0, i64::MAX)),
+        DataType::Float => Some(Target::Float),
+        DataType::Bool => Some(Target::Bool),
+        DataType::Int8 => integer(i8::MIN.into(), i8::MAX.into()),
+        DataType::Uint8 => integer(0, u8::MAX.into()),
+        DataType::Int16 => integer(i16::MIN.into(), i16::MAX.into()),
+        DataType::Uint16 => integer(0, u16::MAX.into()),
+        DataType::Int32 => integer(i32::MIN.into(), i32::MAX.into()),
+        DataType::Uint32 => integer(0, u32::MAX.into()),
+        DataType::Int64 => integer(i64::MIN, i64::MAX),
+        DataType::Uint64 => integer(0, i64::MAX),
         DataType::Undefined
-        | DataType::Float
         | DataType::String
-        | DataType::Bool
         | DataType::Float16
         | DataType::Double
         | DataType::Complex64
@@ -55,40 +89,66 @@ fn integer_range(data_type: i32) -> Option<(i64, i64)> {
     }
 }
 
-fn fold(node: &mut NodeCtx<'_>) -> Imported {
-    let to = target(node)?;
+fn cast(node: &mut NodeCtx<'_>) -> Imported {
+    let number = written_target(node)?;
+    let wrong = || NodeError::AttributeValue {
+        attribute: "to",
+        found: type_name(number),
+        expected: "float32, an integer type or bool",
+    };
+    convert(node, target(number).ok_or_else(wrong)?)
+}
+
+/// The width of the other operand's integers is not known, so they count as 64 bits wide.
+fn cast_like(node: &mut NodeCtx<'_>) -> Imported {
+    let like = node.dtype(1)?;
+    if node.constant(0).is_none() {
+        return node.forward(0);
+    }
+    let target = match like {
+        DType::F32 => Target::Float,
+        DType::I64 => Target::Integer { lo: i64::MIN, hi: i64::MAX },
+        DType::Bool => Target::Bool,
+    };
+    convert(node, target)
+}
+
+/// The result is constant operand 0 converted.
+fn convert(node: &mut NodeCtx<'_>, target: Target) -> Imported {
     let tensor = node.required_constant(0)?;
-    let float = to == DataType::Float as i32;
-    if float && matches!(tensor.data, Data::F32(_) | Data::MappedF32(_)) {
+    if matches!((target, tensor.dtype()), (Target::Float, DType::F32)) {
         return node.forward(0);
     }
     node.reserve(tensor.data.len(), 8)?;
-    let tensor = node.required_constant(0)?;
-    let data = match (&tensor.data, integer_range(to)) {
-        (Data::I64(values), None) if float => Data::F32(values.iter().map(|&v| v as f32).collect()),
-        (Data::Bool(values), None) if float => {
-            Data::F32(values.iter().map(|&v| f32::from(u8::from(v))).collect())
-        }
-        (Data::I64(values), Some((lo, hi))) => {
+    let data = match (&tensor.data, target) {
+        (Data::I64(values), Target::Float) => Data::F32(values.iter().map(|&v| v as f32).collect()),
+        (Data::I64(values), Target::Integer { lo, hi }) => {
             if values.iter().any(|v| !(lo..=hi).contains(v)) {
                 return Err(NodeError::Arithmetic.into());
             }
             Data::I64(values.clone())
         }
-        (Data::Bool(values), Some(_)) => Data::I64(values.iter().map(|&v| i64::from(v)).collect()),
-        (Data::I64(values), None) => Data::Bool(values.iter().map(|&v| v != 0).collect()),
-        (Data::Bool(values), None) => Data::Bool(values.clone()),
-        (Data::F32(_) | Data::MappedF32(_), range) => from_floats(node, range)?,
+        (Data::I64(values), Target::Bool) => Data::Bool(values.iter().map(|&v| v != 0).collect()),
+        (Data::Bool(values), Target::Float) => {
+            Data::F32(values.iter().map(|&v| f32::from(u8::from(v))).collect())
+        }
+        (Data::Bool(values), Target::Integer { .. }) => {
+            Data::I64(values.iter().map(|&v| i64::from(v)).collect())
+        }
+        (Data::Bool(values), Target::Bool) => Data::Bool(values.clone()),
+        (Data::F32(_) | Data::MappedF32(_), target) => from_floats(node, target)?,
     };
     let shape = tensor.shape.clone();
     node.set_constant(Tensor { shape, data })
 }
 
 /// Floats are cut towards zero; one outside the integer type has no defined result in ONNX and is an error.
-fn from_floats(node: &NodeCtx<'_>, range: Option<(i64, i64)>) -> Result<Data, NodeError> {
+fn from_floats(node: &NodeCtx<'_>, target: Target) -> Result<Data, NodeError> {
     let values = node.floats(0)?;
-    let Some((lo, hi)) = range else {
-        return Ok(Data::Bool(values.iter().map(|&v| v != 0.0).collect()));
+    let (lo, hi) = match target {
+        Target::Float => return Ok(Data::F32(values)),
+        Target::Bool => return Ok(Data::Bool(values.iter().map(|&v| v != 0.0).collect())),
+        Target::Integer { lo, hi } => (lo, hi),
     };
     let cut = |v: f32| {
         let cut = f64::from(v).trunc();

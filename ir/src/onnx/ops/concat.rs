@@ -52,7 +52,7 @@ fn fold(node: &mut NodeCtx<'_>) -> Imported {
         Data::Bool(_) => Data::Bool(join(
             &tensors,
             axis,
-            &tensors.iter().filter_map(|t| bools(t)).collect::<Vec<_>>(),
+            &tensors.iter().filter_map(|t| t.bool_values()).collect::<Vec<_>>(),
         )),
         Data::F32(_) | Data::MappedF32(_) => {
             let values: Vec<_> = tensors.iter().filter_map(|t| t.f32_values()).collect();
@@ -60,13 +60,6 @@ fn fold(node: &mut NodeCtx<'_>) -> Imported {
         }
     };
     node.set_constant(Tensor::new(shape, data)?)
-}
-
-fn bools(tensor: &Tensor) -> Option<&[bool]> {
-    match &tensor.data {
-        Data::Bool(values) => Some(values),
-        Data::I64(_) | Data::F32(_) | Data::MappedF32(_) => None,
-    }
 }
 
 /// Joins row-major elements: for each index in front of the axis, one run of every tensor.

@@ -1,4 +1,4 @@
-//! Constant, ConstantOfShape and Shape: nodes whose result is known during import.
+//! Constant, ConstantOfShape, Shape and Size: nodes whose result is known during import.
 
 use super::{Constraint, OpSpec, constant_operand};
 use crate::infer::ShapeError;
@@ -55,6 +55,22 @@ pub(super) const SHAPE: OpSpec = OpSpec {
     fold: Some(shape),
     import: Some(shape),
 };
+
+/// Size.
+pub(super) const SIZE: OpSpec = OpSpec {
+    name: "Size",
+    versions: &[1, 13, 19, 21, 23, 24, 25],
+    attributes: &[],
+    constraints: &[],
+    fold: Some(size),
+    import: Some(size),
+};
+
+fn size(node: &mut NodeCtx<'_>) -> Imported {
+    let count = element_count(&node.shape(0)?).ok_or(ShapeError::TooLarge)?;
+    let count = i64::try_from(count).map_err(|_| NodeError::Arithmetic)?;
+    node.set_constant(Tensor::new(Vec::new(), Data::I64(vec![count]))?)
+}
 
 fn constant(node: &mut NodeCtx<'_>) -> Imported {
     let attributes = node.attributes();

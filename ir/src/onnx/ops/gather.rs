@@ -43,6 +43,6 @@ fn fold(node: &mut NodeCtx<'_>) -> Imported {
             start..start + run
         })
     });
-    let data = select(tensor, positions);
+    let data = select(&tensor.data, positions);
     node.set_constant(Tensor::new(shape, data)?)
 }

@@ -1,8 +1,10 @@
 //! ReduceMean: axes are an attribute up to operator set 17, and an operand from 18 on.
 
-use super::{OpSpec, constant_operand};
+use super::{OpSpec, constant_operand, reduce};
 use crate::graph::Op;
-use crate::onnx::node::{Imported, NodeCtx, resolve_axes};
+use crate::onnx::fold;
+use crate::onnx::fold::reduce::{reduced_axes, reduced_shape};
+use crate::onnx::node::{Imported, NodeCtx};
 
 /// ReduceMean.
 pub(super) const REDUCE_MEAN: OpSpec = OpSpec {
@@ -10,30 +12,20 @@ pub(super) const REDUCE_MEAN: OpSpec = OpSpec {
     versions: &[1, 11, 13, 18],
     attributes: &["axes", "keepdims", "noop_with_empty_axes"],
     constraints: &[constant_operand::<1>("the axes are constant")],
-    fold: None,
+    fold: Some(|node| fold::reduce::reduce(node, reduce::MEAN)),
     import: Some(import),
 };
 
 fn import(node: &mut NodeCtx<'_>) -> Imported {
     let shape = node.shape(0)?;
-    let attributes = node.attributes();
-    let written = match node.integers(1)? {
-        Some(axes) => axes,
-        None => attributes.ints("axes")?.unwrap_or(&[]),
-    };
-    let axes = if !written.is_empty() {
-        resolve_axes(written, shape.len())?
-    } else if attributes.flag("noop_with_empty_axes", false)? {
+    let Some(axes) = reduced_axes(node)? else {
         return node.forward(0);
-    } else {
-        (0..shape.len()).collect()
     };
     let input = node.operand(0)?;
-    if attributes.flag("keepdims", true)? {
+    if node.attributes().flag("keepdims", true)? {
         return node.emit(Op::ReduceMean { axes }, vec![input]);
     }
-    let kept =
-        (0..shape.len()).filter(|axis| !axes.contains(axis)).map(|axis| shape[axis]).collect();
+    let kept = reduced_shape(&shape, &axes, false);
     let mean = node.intermediate("mean", Op::ReduceMean { axes }, vec![input], None)?;
     node.emit_shaped(Op::Reshape, vec![mean], Some(kept))
 }

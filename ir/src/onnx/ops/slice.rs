@@ -65,7 +65,7 @@ fn fold(node: &mut NodeCtx<'_>) -> Imported {
         .zip(&strides)
         .map(|(range, stride)| range.step.wrapping_mul(*stride))
         .collect();
-    let data = select(tensor, Strided::new(shape.clone(), walk, first));
+    let data = select(&tensor.data, Strided::new(shape.clone(), walk, first));
     node.set_constant(Tensor { shape, data })
 }
 

@@ -45,7 +45,7 @@ fn fold(node: &mut NodeCtx<'_>) -> Imported {
     let strides = row_major_strides(&tensor.shape);
     let shape: Vec<usize> = perm.iter().map(|&axis| tensor.shape[axis]).collect();
     let walk = Strided::new(shape.clone(), perm.iter().map(|&axis| strides[axis]).collect(), 0);
-    let transposed = Tensor { data: select(tensor, walk), shape };
+    let transposed = Tensor { data: select(&tensor.data, walk), shape };
     if perm == [1, 0] {
         node.set_transposed_constant(transposed)
     } else {

@@ -111,37 +111,57 @@ fn symbolic_extents_are_fixed_by_the_user() {
     let tiny = Tiny::new(13).input("x", "N,3,H,W").input("z", "N,3,H,").node("Relu x -> y", &[]);
     assert_has(
         &tiny.refusal(),
-        "axis 2 of input `x` has no fixed extent (`H`); hint: `--shape H=VALUE`",
+        "axis 2 of input `x` has no fixed extent (`H`); axis 3 of input `x` has no fixed extent (`W`); axis 3 of input `z` has no fixed extent (`z:3`); hint: `--shape H=EXTENT --shape W=EXTENT --shape z:3=EXTENT`",
     );
-    let options = |pairs: &[(&str, usize)]| LoadOptions {
+    let options = |pairs: &[(&str, &[usize])]| LoadOptions {
         shapes: pairs
             .iter()
-            .map(|&(symbol, extent)| (symbol.to_owned(), extent))
+            .map(|&(name, extents)| (name.to_owned(), extents.to_vec()))
             .collect::<BTreeMap<_, _>>(),
         ..LoadOptions::default()
     };
-    let load = |pairs: &[(&str, usize)]| {
+    let load = |pairs: &[(&str, &[usize])]| {
         tiny.load_with(&options(pairs)).map_err(|error| error.to_string())
     };
     assert_has(
-        &load(&[("H", 5), ("W", 6)]).unwrap_err(),
-        "axis 3 of input `z` has no fixed extent (`z_3`)",
+        &load(&[("H", &[5]), ("W", &[6])]).unwrap_err(),
+        "axis 3 of input `z` has no fixed extent (`z:3`)",
     );
-    let model = load(&[("H", 5), ("W", 6), ("z_3", 7)]).unwrap();
+    let model = load(&[("H", &[5]), ("W", &[6]), ("z:3", &[7])]).unwrap();
     assert_eq!(model.graph.values[0].shape, [1, 3, 5, 6]);
     assert_eq!(model.graph.values[1].shape, [1, 3, 5, 7]);
     assert_eq!(model.warnings, ["input `x`: leading extent `N` is not fixed, taken as batch 1"]);
+    let extents: Vec<(&str, usize)> =
+        model.shapes.iter().map(|(name, &extent)| (name.as_str(), extent)).collect();
+    assert_eq!(extents, [("H", 5), ("N", 1), ("W", 6), ("z:3", 7)]);
     assert_eq!(
-        load(&[("N", 2), ("H", 5), ("W", 6), ("z_3", 7)]).unwrap().graph.values[1].shape,
+        load(&[("N", &[2]), ("H", &[5]), ("W", &[6]), ("z:3", &[7])]).unwrap().graph.values[1]
+            .shape,
         [2, 3, 5, 7]
     );
-    let unknown = load(&[("H", 5), ("W", 6), ("z_3", 7), ("B", 1)]).unwrap_err();
+    // Whole shapes, and axes of inputs, fix the symbols that stand there.
+    let whole = load(&[("x", &[2, 3, 5, 6]), ("z:3", &[7])]).unwrap();
+    assert_eq!(whole.graph.values[1].shape, [2, 3, 5, 7]);
+    let axes = load(&[("x:2", &[5]), ("x:3", &[6]), ("z", &[1, 3, 5, 7])]).unwrap();
+    assert_eq!(axes.graph.values[0].shape, [1, 3, 5, 6]);
+    let refused = |pairs: &[(&str, &[usize])], expected: &str| {
+        assert_has(&load(pairs).unwrap_err(), expected);
+    };
+    refused(&[("x", &[1, 4, 5, 6])], "axis 1 of input `x` has extent 3 in the file, which cannot");
+    refused(&[("x", &[3, 5, 6])], "input `x` has 4 axes, but a shape with 3 was given");
+    refused(&[("H", &[4]), ("x:2", &[5])], "extent `H` was given as 4 and as 5");
+    for unknown in ["x:4", "x:-1", "B"] {
+        let expected = format!("no input has a symbolic extent `{unknown}`");
+        refused(&[(unknown, &[1])], &expected);
+    }
+    refused(&[("H", &[4, 5])], "no input has a symbolic extent `H`");
+    let unknown = load(&[("H", &[5]), ("W", &[6]), ("z:3", &[7]), ("B", &[1])]).unwrap_err();
     assert_has(
         &unknown,
-        "no input has a symbolic extent `B`; the symbols are: `H`, `N`, `W`, `z_3`",
+        "no input has a symbolic extent `B`; the symbols are: `H`, `N`, `W`, `z:3`; the inputs are: `x`, `z`",
     );
     assert_has(
-        &load(&[("H", 0), ("W", 6), ("z_3", 7)]).unwrap_err(),
+        &load(&[("H", &[0]), ("W", &[6]), ("z:3", &[7])]).unwrap_err(),
         "axis 2 of input `x` has extent 0",
     );
     let untyped = tiny.clone().with(|model| graph(model).input[0].r#type = None);
