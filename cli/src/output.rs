@@ -56,8 +56,12 @@ pub(crate) fn say(text: &str) {
 /// # Errors
 /// [`CliError::Closed`] when the reader has gone (a closed pipe), [`CliError::Refused`] when the disk is full.
 pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    print_bytes(text.as_bytes())
+}
+
+fn print_bytes(bytes: &[u8]) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(CliError::Closed),
         Err(e) => Err(CliError::refused(format!("cannot write to stdout: {e}"))),
@@ -145,8 +149,7 @@ impl Drop for AtomicFile {
 /// Writes a whole file atomically, or prints it if the path is `-`.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     if path == Path::new("-") {
-        let mut out = std::io::stdout().lock();
-        return out.write_all(bytes).and_then(|()| out.flush()).map_err(|_| CliError::Closed);
+        return print_bytes(bytes);
     }
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes)

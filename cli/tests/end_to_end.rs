@@ -166,3 +166,26 @@ fn assembly_text_rebuilds_the_same_bytes() {
     run(qsim().arg("asm").arg(&text).arg("-o").arg(&again));
     assert!(std::fs::read(&program).unwrap() == std::fs::read(&again).unwrap());
 }
+
+#[test]
+fn what_was_quantized_is_written_as_onnx_or_refused() {
+    let folder = Folder::new("qdq");
+    let (program, export) = (folder.file("p.bin"), folder.file("m.qdq.onnx"));
+    let emit = format!("qdq={}", path(&export));
+    compile(&program, &["--emit", &emit]);
+    let file = std::fs::read(&export).unwrap();
+    let holds = |text: &str| file.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(
+        ["QuantizeLinear", "DequantizeLinear", "image", "logits"].iter().all(|text| holds(text))
+    );
+
+    let refused = Command::new(env!("CARGO_BIN_EXE_qcc"))
+        .arg(network("fashion_mnist.onnx"))
+        .args(["--preprocess", "mean=0,std=255", "--set", "rounding=floor", "--emit", &emit, "-o"])
+        .arg(&program)
+        .output()
+        .unwrap();
+    let message = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(message.contains("--emit qdq: the machine rounds floor"), "{message}");
+}

@@ -1,7 +1,8 @@
 //! ONNX in and out.
 //!
 //! [`load`] turns a file into a [`Graph`](crate::graph::Graph) of the closed operator set, or says at once everything
-//! that stands in the way. [`save`] writes such a graph back as ONNX, so that any float runtime can run it.
+//! that stands in the way. [`save`] writes such a graph back as ONNX, so that any float runtime can run it; [`save_qdq`]
+//! writes an integer graph as ONNX with QuantizeLinear and DequantizeLinear.
 //! Which operators are taken, and under which constraints, is one table: [`ops::OPS`].
 
 mod attributes;
@@ -13,22 +14,26 @@ mod fold;
 mod import;
 mod load;
 mod manual;
+mod names;
 mod node;
 pub mod ops;
 mod order;
 pub mod proto;
+mod qdq;
 mod save;
 mod shapes;
 mod tensor;
 #[cfg(test)]
 mod tests;
 mod unsupported;
+mod write;
 
 pub use error::{
     ImportError, LoadError, NodeError, NotOnnx, OpenExtent, TensorProtoError, Unsupported,
 };
 pub use load::{LoadOptions, Model, load, load_bytes};
 pub use manual::supported_ops_manual;
+pub use qdq::{NotExpressible, QdqError, save_qdq};
 pub use save::{save, save_without_dilated_pools};
 
 /// Oldest operator set that is read.

@@ -1,5 +1,6 @@
 //! The command line of `qcc`.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -60,7 +61,7 @@ pub(crate) struct CompileArgs {
     /// Store the float model in the program, so that `qsim` can compare without it
     #[arg(long)]
     pub embed_float: bool,
-    /// Also write an intermediate form, to a file or to standard output; may be repeated
+    /// Also write an intermediate form, to a file or to standard output; may be repeated. KIND is asm, graph, qgraph, dot, tiles, or qdq (an ONNX file with QuantizeLinear and DequantizeLinear)
     #[arg(long, value_name = "KIND[=FILE]", value_parser = parse_emit)]
     pub emit: Vec<(Emit, Option<PathBuf>)>,
 }
@@ -117,6 +118,8 @@ pub(crate) enum Emit {
     Dot,
     /// The tile of every layer.
     Tiles,
+    /// The integer graph as an ONNX file with QuantizeLinear and DequantizeLinear.
+    Qdq,
 }
 
 fn parse_emit(text: &str) -> Result<(Emit, Option<PathBuf>), String> {
@@ -125,6 +128,9 @@ fn parse_emit(text: &str) -> Result<(Emit, Option<PathBuf>), String> {
         None => (text, None),
     };
     let kind = Emit::from_str(kind, false)
-        .map_err(|_| format!("`{kind}` is not one of asm, graph, qgraph, dot, tiles"))?;
+        .map_err(|_| format!("`{kind}` is not one of asm, graph, qgraph, dot, tiles, qdq"))?;
+    if kind == Emit::Qdq && file.is_none() && std::io::stdout().is_terminal() {
+        return Err("`qdq` is a binary file; name it, such as --emit qdq=model.qdq.onnx".into());
+    }
     Ok((kind, file))
 }

@@ -6,7 +6,7 @@ use compiler::calibrate::Calibration;
 use compiler::compile::{Network, program};
 use compiler::options::{Granularity, Observer, Options};
 use ir::graph::Graph;
-use ir::onnx::{LoadOptions, load};
+use ir::onnx::{LoadOptions, load, save_qdq};
 use ir::qgraph::{QGraph, QValue};
 use isa::Hardware;
 use isa::program::{Meta, Preprocess, Program};
@@ -17,7 +17,7 @@ use crate::data::Samples;
 use crate::error::{CliError, describe, read_file};
 use crate::float_model::sha256_hex;
 use crate::host::real_inputs;
-use crate::output::{AtomicFile, Talk, print, write_file};
+use crate::output::{AtomicFile, Talk, write_file};
 use crate::preprocess;
 
 /// Compiles a network as the arguments say.
@@ -169,19 +169,21 @@ fn emit(
     made: &Program,
 ) -> Result<(), CliError> {
     for (kind, file) in &args.emit {
-        let text = match kind {
-            Emit::Asm => isa::disasm::disassemble(made),
-            Emit::Graph => graph.to_string(),
-            Emit::Qgraph => qgraph.to_string(),
-            Emit::Dot => qgraph.to_dot(),
+        let bytes = match kind {
+            Emit::Asm => isa::disasm::disassemble(made).into_bytes(),
+            Emit::Graph => graph.to_string().into_bytes(),
+            Emit::Qgraph => qgraph.to_string().into_bytes(),
+            Emit::Dot => qgraph.to_dot().into_bytes(),
             Emit::Tiles => {
-                made.nodes.iter().map(|n| format!("{}\t{}\t{}\n", n.name, n.op, n.tile)).collect()
+                let line =
+                    |n: &isa::program::NodeInfo| format!("{}\t{}\t{}\n", n.name, n.op, n.tile);
+                made.nodes.iter().map(line).collect::<String>().into_bytes()
+            }
+            Emit::Qdq => {
+                save_qdq(qgraph).map_err(|e| CliError::Refused(format!("--emit qdq: {e}")))?
             }
         };
-        match file {
-            Some(path) => write_file(path, text.as_bytes())?,
-            None => print(&text)?,
-        }
+        write_file(file.as_deref().unwrap_or(Path::new("-")), &bytes)?;
     }
     Ok(())
 }

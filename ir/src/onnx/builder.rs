@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::NodeError;
 use super::external::External;
+use super::names::UsedNames;
 use super::tensor::{Budget, MAX_RANK, OverLimit};
 use crate::graph::{Graph, Node, Op, Value, ValueId};
 use crate::infer::{Rule, infer};
@@ -236,29 +237,5 @@ impl Builder {
             self.budget.take(tensor.data.len(), 8)?;
         }
         Ok(tensor.clone())
-    }
-}
-
-/// Names in use, each with the number to try next when it is wanted again: many equal names must not take many tries
-/// each.
-struct UsedNames(BTreeMap<String, u32>);
-
-impl UsedNames {
-    fn new(names: BTreeSet<String>) -> UsedNames {
-        UsedNames(names.into_iter().map(|name| (name, 2)).collect())
-    }
-
-    fn fresh(&mut self, base: &str) -> String {
-        let mut name = base.to_owned();
-        if let Some(&first) = self.0.get(base) {
-            let mut number = first;
-            while self.0.contains_key(&name) {
-                name = format!("{base}_{number}");
-                number += 1;
-            }
-            self.0.insert(base.to_owned(), number);
-        }
-        self.0.insert(name.clone(), 2);
-        name
     }
 }

@@ -9,16 +9,14 @@ mod pool;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use prost::Message;
 
+use super::names::UsedNames;
 use super::ops::swap_channels;
-use super::proto::{
-    AttributeProto, AttributeType, DataType, Dimension, DimensionProto, GraphProto, ModelProto,
-    NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto,
-    ValueInfoProto,
+use super::proto::{AttributeProto, DataType, GraphProto, TensorProto, ValueInfoProto};
+use super::write::{
+    self, file, float, int, ints, pool_attributes, signed, value_info, window_attributes,
 };
 use crate::graph::{Graph, Node, Op, Value, ValueId, Window};
-use crate::infer::window_extents;
 use crate::tensor::{DType, Data, Tensor};
 
 /// Operator set written: the first in which average pools may be dilated.
@@ -51,28 +49,20 @@ fn write(graph: &Graph, pools: Pools) -> Vec<u8> {
     let mut writer = Writer {
         graph,
         pools,
-        used_names: graph.values.iter().map(|value| value.name.clone()).collect(),
+        used_names: UsedNames::new(graph.values.iter().map(|value| value.name.clone()).collect()),
         proto: GraphProto { name: graph.name.clone(), ..GraphProto::default() },
     };
     writer.values();
     for node in &graph.nodes {
         writer.node(node);
     }
-    let model = ModelProto {
-        ir_version: IR_VERSION,
-        producer_name: "qcc".to_owned(),
-        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        graph: Some(writer.proto),
-        opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
-        ..ModelProto::default()
-    };
-    model.encode_to_vec()
+    file(writer.proto, OPSET, IR_VERSION)
 }
 
 struct Writer<'a> {
     graph: &'a Graph,
     pools: Pools,
-    used_names: BTreeSet<String>,
+    used_names: UsedNames,
     proto: GraphProto,
 }
 
@@ -103,11 +93,7 @@ impl Writer<'_> {
 
     /// A value name that the graph does not have.
     fn fresh(&mut self, base: String) -> String {
-        let mut name = base;
-        while !self.used_names.insert(name.clone()) {
-            name.push('_');
-        }
-        name
+        self.used_names.fresh(&base)
     }
 
     /// A constant that is an operand in ONNX but a parameter in the graph.
@@ -118,16 +104,8 @@ impl Writer<'_> {
     }
 
     fn push(&mut self, node: &Node, op: &str, input: Vec<String>, attribute: Vec<AttributeProto>) {
-        let output = vec![self.name(node.output)];
-        let (name, op_type) = (node.name.clone(), op.to_owned());
-        self.proto.node.push(NodeProto {
-            input,
-            output,
-            name,
-            op_type,
-            attribute,
-            domain: String::new(),
-        });
+        let output = self.name(node.output);
+        self.proto.node.push(write::node(node.name.clone(), op, input, output, attribute));
     }
 
     fn node(&mut self, node: &Node) {
@@ -244,16 +222,8 @@ impl Writer<'_> {
         output: &str,
         attribute: Vec<AttributeProto>,
     ) {
-        let (name, op_type) = (format!("{}/{what}", node.name), op.to_owned());
-        let output = vec![output.to_owned()];
-        self.proto.node.push(NodeProto {
-            input,
-            output,
-            name,
-            op_type,
-            attribute,
-            domain: String::new(),
-        });
+        let name = format!("{}/{what}", node.name);
+        self.proto.node.push(write::node(name, op, input, output.to_owned(), attribute));
     }
 
     fn clip(&mut self, node: &Node, mut inputs: Vec<String>, lo: f32, hi: f32) {
@@ -271,47 +241,13 @@ impl Writer<'_> {
         self.push(node, "Clip", inputs, Vec::new());
     }
 
-    /// Ceil mode is told by the shape of the result.
     fn pool_attributes(&self, node: &Node, window: &Window) -> Vec<AttributeProto> {
-        let input = node.inputs.first().map_or(&[][..], |&id| self.shape(id));
-        let is_ceil = match (input, self.shape(node.output)) {
-            (&[_, _, h, w], &[_, _, rows, columns]) => {
-                window_extents(window, [h, w], false).is_ok_and(|floor| floor != [rows, columns])
-            }
-            _ => false,
+        let image = |id: Option<&ValueId>| match id.map(|&id| self.shape(id)) {
+            Some(&[_, _, h, w]) => [h, w],
+            _ => [0, 0],
         };
-        let mut attributes = window_attributes(window);
-        attributes.push(int("ceil_mode", usize::from(is_ceil)));
-        attributes
+        pool_attributes(window, image(node.inputs.first()), image(Some(&node.output)))
     }
-}
-
-fn window_attributes(window: &Window) -> Vec<AttributeProto> {
-    vec![
-        ints("kernel_shape", &window.kernel),
-        ints("strides", &window.stride),
-        ints("dilations", &window.dilation),
-        ints("pads", &window.pad),
-    ]
-}
-
-fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
-    AttributeProto { name: name.to_owned(), r#type: kind as i32, ..AttributeProto::default() }
-}
-
-fn int(name: &str, value: usize) -> AttributeProto {
-    AttributeProto { i: Some(signed(value)), ..attribute(name, AttributeType::Int) }
-}
-
-fn ints(name: &str, values: &[usize]) -> AttributeProto {
-    AttributeProto {
-        ints: values.iter().copied().map(signed).collect(),
-        ..attribute(name, AttributeType::Ints)
-    }
-}
-
-fn float(name: &str, value: f32) -> AttributeProto {
-    AttributeProto { f: Some(value), ..attribute(name, AttributeType::Float) }
 }
 
 fn integers(values: &[usize]) -> Tensor {
@@ -320,11 +256,6 @@ fn integers(values: &[usize]) -> Tensor {
 
 fn scalar(value: f32) -> Tensor {
     Tensor { shape: Vec::new(), data: Data::F32(vec![value]) }
-}
-
-/// Extents of a well-formed graph are addressable, so they fit.
-fn signed(value: usize) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 fn tensor_proto(name: &str, tensor: &Tensor) -> TensorProto {
@@ -341,26 +272,20 @@ fn tensor_proto(name: &str, tensor: &Tensor) -> TensorProto {
     TensorProto {
         name: name.to_owned(),
         dims: tensor.shape.iter().copied().map(signed).collect(),
-        data_type: data_type(tensor.dtype()),
+        data_type: data_type(tensor.dtype()) as i32,
         raw_data: Some(raw),
         ..TensorProto::default()
     }
 }
 
-fn data_type(dtype: DType) -> i32 {
+fn data_type(dtype: DType) -> DataType {
     match dtype {
-        DType::F32 => DataType::Float as i32,
-        DType::I64 => DataType::Int64 as i32,
-        DType::Bool => DataType::Bool as i32,
+        DType::F32 => DataType::Float,
+        DType::I64 => DataType::Int64,
+        DType::Bool => DataType::Bool,
     }
 }
 
 fn info(value: &Value) -> ValueInfoProto {
-    let extent = |&extent: &usize| DimensionProto { value: Some(Dimension::Value(signed(extent))) };
-    let shape = TensorShapeProto { dim: value.shape.iter().map(extent).collect() };
-    let tensor_type = TensorTypeProto { elem_type: data_type(value.dtype), shape: Some(shape) };
-    ValueInfoProto {
-        name: value.name.clone(),
-        r#type: Some(TypeProto { tensor_type: Some(tensor_type) }),
-    }
+    value_info(&value.name, data_type(value.dtype), &value.shape)
 }

@@ -1,0 +1,73 @@
+//! Sums, products and changes of scale.
+
+use isa::numerics::Requant;
+
+use super::scales::{factor, operand_scale};
+use super::writer::{Writer, scale_of};
+use crate::qgraph::{Bounds, QNode};
+
+/// Add, or Sub where one multiplier is negative.
+pub(super) fn add(
+    writer: &mut Writer<'_>,
+    node: &QNode,
+    multipliers: [i32; 2],
+    shift: u8,
+    bounds: Bounds,
+) -> Result<(), String> {
+    let (op, order) = match multipliers.map(|m| m < 0) {
+        [false, false] => ("Add", [0, 1]),
+        [false, true] => ("Sub", [0, 1]),
+        [true, false] => ("Sub", [1, 0]),
+        [true, true] => return Err("both multipliers are negative".to_owned()),
+    };
+    let [a, b] = multipliers.map(|m| f64::from(m.unsigned_abs()) / 2f64.powi(shift.into()));
+    let unit = f64::from(scale_of(writer.result(node)));
+    let mut real = |index: usize| {
+        let own = scale_of(writer.operand(node, index));
+        let scale = operand_scale([a, b][index], a.max(b), own, unit);
+        writer.real_at(node, index, scale)
+    };
+    let input = order.map(&mut real).to_vec();
+    let sum = writer.compute(node, op, input, Vec::new());
+    writer.store(node, sum, bounds);
+    Ok(())
+}
+
+/// Mul; a coarse multiplier goes into the scale of the first operand.
+pub(super) fn mul(
+    writer: &mut Writer<'_>,
+    node: &QNode,
+    requant: Requant,
+    bounds: Bounds,
+) -> Result<(), String> {
+    let [a, b] = [0, 1].map(|index| scale_of(writer.operand(node, index)));
+    let unit = f64::from(scale_of(writer.result(node))) / f64::from(b);
+    let wanted = factor(requant);
+    let scale = operand_scale(wanted, wanted, a, unit);
+    if !scale.is_finite() {
+        return Err("its multiplier is outside the range of float32".to_owned());
+    }
+    let input = vec![writer.real_at(node, 0, scale), writer.real(node, 1)];
+    let product = writer.compute(node, "Mul", input, Vec::new());
+    writer.store(node, product, bounds);
+    Ok(())
+}
+
+/// The same real values, quantized again.
+pub(super) fn rescale(
+    writer: &mut Writer<'_>,
+    node: &QNode,
+    m: i32,
+    shift: u8,
+    bounds: Bounds,
+) -> Result<(), String> {
+    if m < 0 {
+        return Err("its multiplier is negative".to_owned());
+    }
+    let wanted = f64::from(m) / 2f64.powi(shift.into());
+    let unit = f64::from(scale_of(writer.result(node)));
+    let scale = operand_scale(wanted, wanted, scale_of(writer.operand(node, 0)), unit);
+    let real = writer.real_at(node, 0, scale);
+    writer.store(node, real, bounds);
+    Ok(())
+}
