@@ -1,7 +1,8 @@
 //! Samples from `.npz` and `.npy` files.
 //!
-//! `.npz`: `x` (or one array per network input, by name) with samples on the first axis, and optionally integer labels `y`. `.npy`: one array for
-//! a network with one input. Sizes in the file are checked against the bytes behind them before anything is allocated.
+//! `.npz`: `x` (or one array per network input, by name) with samples on the first axis, and optionally integer labels `y` (unless an input
+//! is named so). `.npy`: one array for a network with one input. Sizes in the file are checked against the bytes behind them before anything
+//! is allocated.
 
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -68,7 +69,10 @@ impl Samples {
         let fail = |reason: String| CliError::in_file(path, reason);
         let mut arrays = read_arrays(path)?;
         let labels = match arrays.iter().position(|a| a.name == "y") {
-            Some(at) if arrays.len() > 1 => Some(labels(arrays.remove(at)).map_err(fail)?),
+            // An input may have that name; then there are no labels.
+            Some(at) if arrays.len() > 1 && inputs.iter().all(|&(name, _)| name != "y") => {
+                Some(labels(arrays.remove(at)).map_err(fail)?)
+            }
             _ => None,
         };
         let mut ordered = Vec::with_capacity(inputs.len());
@@ -367,5 +371,22 @@ mod tests {
         for n in 0..bytes.len() {
             let _ = parse_npy("x", &bytes[..n]);
         }
+    }
+
+    #[test]
+    fn an_input_named_y_holds_no_labels() {
+        let path = std::env::temp_dir().join(format!("qcc-input-y-{}.npz", std::process::id()));
+        let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
+        for name in ["x.npy", "y.npy"] {
+            archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            let array = npy_f32(&[1, 2], &[1.0, 2.0]).unwrap();
+            std::io::Write::write_all(&mut archive, &array).unwrap();
+        }
+        archive.finish().unwrap();
+        let both = Samples::read(&path, &[("x", &[1, 2]), ("y", &[1, 2])]).unwrap();
+        assert_eq!((both.arrays.len(), both.labels), (2, None));
+        let labels = Samples::read(&path, &[("x", &[1, 2])]).unwrap_err().to_string();
+        assert!(labels.contains("labels"), "{labels}");
+        std::fs::remove_file(path).unwrap();
     }
 }

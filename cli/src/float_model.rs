@@ -1,9 +1,11 @@
 //! The float model beside an integer program: what accuracy is compared with.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
-use ir::onnx::{LoadOptions, load_bytes};
+use ir::graph::{Graph, ValueId};
+use ir::onnx::{LoadOptions, load, load_bytes, save_without_dilated_pools};
 use runtime::{FloatModel, FloatTensor};
 use sha2::{Digest, Sha256};
 
@@ -17,35 +19,22 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// From the bytes of the original ONNX file, shapes fixed as the program's inputs say.
-    pub(crate) fn new(
+    /// From the bytes of the original ONNX file as a program stores them; `shapes` are the extents fixed when compiling.
+    pub(crate) fn embedded(
         onnx: Vec<u8>,
-        shapes: &std::collections::BTreeMap<String, usize>,
+        shapes: &BTreeMap<String, usize>,
     ) -> Result<Reference, CliError> {
-        let shapes = shapes.iter().map(|(name, &extent)| (name.clone(), vec![extent])).collect();
-        let options = LoadOptions { shapes, ..LoadOptions::default() };
-        let graph = load_bytes(Bytes::from(onnx), &options).map_err(CliError::refused)?.graph;
-        let value = |v: &ir::graph::ValueId| &graph.values[v.0 as usize];
-        let inputs =
-            graph.inputs.iter().map(|v| (value(v).name.clone(), value(v).shape.clone())).collect();
-        let output = graph
-            .outputs
-            .first()
-            .map(|v| value(v).name.clone())
-            .ok_or_else(|| CliError::refused("the float model has no output"))?;
-        let model = FloatModel::load(&ir::onnx::save_without_dilated_pools(&graph))
-            .map_err(CliError::refused)?;
-        Ok(Reference { model, inputs, output })
+        let model = load_bytes(Bytes::from(onnx), &options(shapes)).map_err(CliError::refused)?;
+        Reference::new(&model.graph)
     }
 
-    /// Reads the file and checks that it is the one the program was compiled from.
+    /// Reads the file, with what it refers to, and checks that it is the one the program was compiled from.
     pub(crate) fn open(
         path: &Path,
         sha256: &str,
-        shapes: &std::collections::BTreeMap<String, usize>,
+        shapes: &BTreeMap<String, usize>,
     ) -> Result<Reference, CliError> {
-        let bytes = read_file(path)?;
-        let found = sha256_hex(&bytes);
+        let found = sha256_hex(&read_file(path)?);
         if found != sha256 {
             return Err(CliError::in_file(
                 path,
@@ -56,7 +45,22 @@ impl Reference {
                 ),
             ));
         }
-        Reference::new(bytes, shapes).map_err(|e| CliError::in_file(path, e))
+        let model = load(path, &options(shapes)).map_err(CliError::refused)?;
+        Reference::new(&model.graph).map_err(|e| CliError::in_file(path, e))
+    }
+
+    fn new(graph: &Graph) -> Result<Reference, CliError> {
+        let value = |v: &ValueId| &graph.values[v.0 as usize];
+        let inputs =
+            graph.inputs.iter().map(|v| (value(v).name.clone(), value(v).shape.clone())).collect();
+        let output = graph
+            .outputs
+            .first()
+            .map(|v| value(v).name.clone())
+            .ok_or_else(|| CliError::refused("the float model has no output"))?;
+        let model =
+            FloatModel::load(&save_without_dilated_pools(graph)).map_err(CliError::refused)?;
+        Ok(Reference { model, inputs, output })
     }
 
     /// The first output's values for one sample.
@@ -68,6 +72,24 @@ impl Reference {
         let mut out = self.model.run(&tensors, &[&self.output]).map_err(CliError::refused)?;
         out.pop().map(|t| t.data).ok_or_else(|| CliError::refused("the float model gave no output"))
     }
+}
+
+/// Whether the bytes alone are the whole model, so that a program can store it.
+///
+/// # Errors
+/// With what is missing: constants that lie in other files.
+pub(crate) fn check_embeddable(onnx: &[u8], options: &LoadOptions) -> Result<(), CliError> {
+    match load_bytes(Bytes::copy_from_slice(onnx), options) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(CliError::Refused(format!(
+            "--embed-float: {e}\n  hint: without it, give the model to `qsim --float`"
+        ))),
+    }
+}
+
+fn options(shapes: &BTreeMap<String, usize>) -> LoadOptions {
+    let shapes = shapes.iter().map(|(name, &extent)| (name.clone(), vec![extent])).collect();
+    LoadOptions { shapes, ..LoadOptions::default() }
 }
 
 /// sha256 of some bytes, hex.

@@ -195,3 +195,11 @@ fn help_teaches() {
         assert!(text.contains("Examples:") && text.contains("Exit codes:"), "{text}");
     }
 }
+
+#[test]
+fn a_float_model_without_data_is_a_mistake() {
+    let folder = Folder::new("float");
+    let before = folder.names();
+    let output = qsim(&folder, &["p.bin", "--float", "m.onnx"]);
+    refused(&folder, &before, &output, 2, &["--data"]);
+}

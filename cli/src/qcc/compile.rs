@@ -15,7 +15,7 @@ use super::args::{CompileArgs, Emit, QuantizeArgs};
 use crate::args::{parse_shape, with_suffix};
 use crate::data::Samples;
 use crate::error::{CliError, describe, read_file};
-use crate::float_model::sha256_hex;
+use crate::float_model::{check_embeddable, sha256_hex};
 use crate::host::real_inputs;
 use crate::output::{AtomicFile, Talk, write_file};
 use crate::preprocess;
@@ -31,6 +31,9 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let onnx = read_file(path)?;
     let load_options = LoadOptions { shapes, ..LoadOptions::default() };
     let model = load(path, &load_options).map_err(CliError::refused)?;
+    if args.embed_float {
+        check_embeddable(&onnx, &load_options)?;
+    }
     for warning in &model.warnings {
         talk.warn(warning);
     }

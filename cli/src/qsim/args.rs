@@ -80,8 +80,8 @@ pub(crate) struct RunArgs {
     /// --input and --output hold stored integers instead of real values
     #[arg(long)]
     pub raw: bool,
-    /// Float model to compare with, unless the program holds it
-    #[arg(long, value_name = "MODEL.onnx")]
+    /// Float model to compare with on --data: the one compiled from, unless the program holds it
+    #[arg(long, value_name = "MODEL.onnx", requires = "data")]
     pub float: Option<PathBuf>,
     /// Compare every layer of every sample with the host runtime
     #[arg(long, conflicts_with = "timing_only")]

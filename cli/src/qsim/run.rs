@@ -220,7 +220,7 @@ impl<'a> Run<'a> {
         }
         match &self.program.float_model {
             Some(bytes) if self.args.data.is_some() => {
-                Reference::new(bytes.clone(), &shapes).map(Some)
+                Reference::embedded(bytes.clone(), &shapes).map(Some)
             }
             _ => Ok(None),
         }
