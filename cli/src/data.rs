@@ -243,7 +243,7 @@ fn read_arrays(path: &Path) -> Result<Vec<Array>, CliError> {
     parse_npz(&bytes).map_err(fail)
 }
 
-fn parse_npz(bytes: &[u8]) -> Result<Vec<Array>, String> {
+pub(crate) fn parse_npz(bytes: &[u8]) -> Result<Vec<Array>, String> {
     let mut archive =
         zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("damaged .npz: {e}"))?;
     let mut out = Vec::new();
@@ -331,8 +331,11 @@ fn parse_npy(name: &str, bytes: &[u8]) -> Result<Array, String> {
     Ok(Array { name: name.into(), shape, elements })
 }
 
-/// An `.npy` file of float32 values.
-pub(crate) fn npy_f32(shape: &[usize], values: &[f32]) -> Result<Vec<u8>, CliError> {
+/// An `.npy` file.
+pub(crate) fn npy<T: npyz::AutoSerialize + Copy>(
+    shape: &[usize],
+    values: &[T],
+) -> Result<Vec<u8>, String> {
     use npyz::WriterBuilder;
     let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
     let mut bytes = Vec::new();
@@ -341,9 +344,9 @@ pub(crate) fn npy_f32(shape: &[usize], values: &[f32]) -> Result<Vec<u8>, CliErr
         .shape(&shape)
         .writer(&mut bytes)
         .begin_nd()
-        .map_err(CliError::refused)?;
-    writer.extend(values.iter().copied()).map_err(CliError::refused)?;
-    writer.finish().map_err(CliError::refused)?;
+        .map_err(|e| e.to_string())?;
+    writer.extend(values.iter().copied()).map_err(|e| e.to_string())?;
+    writer.finish().map_err(|e| e.to_string())?;
     Ok(bytes)
 }
 
@@ -353,15 +356,15 @@ mod tests {
 
     #[test]
     fn npy_round_trip() {
-        let bytes = npy_f32(&[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, -6.5]).unwrap();
+        let bytes = npy(&[2, 3], &[1.0f32, 2.0, 3.0, 4.0, 5.0, -6.5]).unwrap();
         let array = parse_npy("x", &bytes).unwrap();
         assert_eq!(array.shape, [2, 3]);
-        assert_eq!(array.elements, Elements::F32(vec![1.0, 2.0, 3.0, 4.0, 5.0, -6.5]));
+        assert_eq!(array.elements, Elements::F32(vec![1.0f32, 2.0, 3.0, 4.0, 5.0, -6.5]));
     }
 
     #[test]
     fn a_lying_header_is_refused_before_allocation() {
-        let mut bytes = npy_f32(&[2, 3], &[0.0; 6]).unwrap();
+        let mut bytes = npy(&[2, 3], &[0.0f32; 6]).unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let at = text.find("(2, 3").unwrap();
         // Same length, so that the header stays well formed.
@@ -379,7 +382,7 @@ mod tests {
         let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
         for name in ["x.npy", "y.npy"] {
             archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-            let array = npy_f32(&[1, 2], &[1.0, 2.0]).unwrap();
+            let array = npy(&[1, 2], &[1.0f32, 2.0]).unwrap();
             std::io::Write::write_all(&mut archive, &array).unwrap();
         }
         archive.finish().unwrap();

@@ -6,6 +6,7 @@
 mod args;
 mod data;
 mod error;
+mod fetch;
 mod float_model;
 mod host;
 mod output;

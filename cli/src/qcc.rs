@@ -18,6 +18,10 @@ pub(crate) fn main() -> ExitCode {
         None => compile::compile_command(&cli.compile, talk),
         Some(Command::Ops) => crate::output::print(&ir::onnx::supported_ops_manual()),
         Some(Command::Passes) => crate::output::print(&passes()),
+        Some(Command::Fetch { name: None, output }) => crate::fetch::list(output),
+        Some(Command::Fetch { name: Some(name), output }) => {
+            crate::fetch::fetch(name, output, talk)
+        }
     };
     crate::finish(result, cli.talk.color)
 }

