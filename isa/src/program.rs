@@ -98,7 +98,7 @@ pub enum Class {
     Params,
 }
 
-/// A box of a tensor and where it lies in the scratchpad.
+/// A box of a tensor that is complete, and still whole, when the word with this note completes, and where it lies in the scratchpad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TileNote {
     /// Index into [`Program::tensors`].

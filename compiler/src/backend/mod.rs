@@ -106,7 +106,8 @@ pub fn generate(graph: &QGraph, hw: &Hardware, meta: Meta) -> Result<Program, Ba
     let reference = reference::write(graph, &plan, &constants)?;
     let dram_bytes = constants.base + constants.bytes.len() as u64;
     check_fields(graph, &plan, &tasks)?;
-    semaphores::synchronise(&mut tasks, hw, map.end)?;
+    let tensor_planes = |tensor: u32| planes(graph.values[tensor as usize].dtype);
+    semaphores::synchronise(&mut tasks, hw, map.end, tensor_planes)?;
     let (code, dram_bytes) = sections(&tasks, align(dram_bytes, hw), hw);
     Ok(Program {
         hardware: hw.clone(),

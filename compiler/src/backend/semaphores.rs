@@ -1,13 +1,18 @@
 //! Semaphores: which words wait for which, so that engines running side by side compute what the sequential order computes.
 //!
 //! For every word the accesses (`isa::access`) give the latest earlier word of each other engine that it conflicts with (read after write, write after
-//! read, write after write). A wait is added unless an earlier wait, directly or through other engines, already implies it. Needs of one
+//! read, write after write). A tile that a word completes counts as read by that word, so that it is whole when it is noted, even if several words wrote it.
+//! A wait is added unless an earlier wait, directly or through other engines, already implies it. Needs of one
 //! pair of engines grow with the sequential order, so the k-th wait meets the k-th signal, and the sequential order itself is a legal
 //! execution: no schedule can deadlock.
+
+use std::ops::Range;
 
 use isa::access::{Access, Pages, Space, access};
 use isa::hardware::Hardware;
 use isa::inst::Engine;
+
+use isa::program::TileNote;
 
 use super::BackendError;
 use super::stream::Task;
@@ -80,7 +85,22 @@ impl Hazards {
     }
 }
 
-/// Adds wait and signal sets to the tasks. `dram_end` is the first DRAM byte that no word writes from.
+/// Scratchpad rows of a noted tile of a tensor with `planes` byte planes.
+fn noted_rows(tile: &TileNote, planes: usize, hw: &Hardware) -> Vec<Range<usize>> {
+    let [h, w, c] = tile.extent.map(|n| n as usize);
+    let blocks = (tile.lane as usize + c).div_ceil(hw.array_rows as usize);
+    let at = |plane: usize, block: usize, y: usize| {
+        let [row, row_stride, block_stride, plane_stride] =
+            [tile.row, tile.row_stride, tile.block_stride, tile.plane_stride].map(|n| n as usize);
+        row + plane * plane_stride + block * block_stride + y * row_stride
+    };
+    let all = (0..planes).flat_map(|plane| (0..blocks).map(move |block| (plane, block)));
+    all.flat_map(|(plane, block)| (0..h).map(move |y| at(plane, block, y)))
+        .map(|first| first..first + w)
+        .collect()
+}
+
+/// Adds wait and signal sets to the tasks. `dram_end` is the first DRAM byte that no word writes from; `planes` tells the byte planes of a tensor.
 ///
 /// # Errors
 /// Internal errors of the compiler: an illegal word, or more than 255 outstanding signals.
@@ -88,6 +108,7 @@ pub(crate) fn synchronise(
     tasks: &mut [Task],
     hw: &Hardware,
     dram_end: u64,
+    planes: impl Fn(u32) -> usize,
 ) -> Result<(), BackendError> {
     let mut hazards = Hazards::new(hw, dram_end);
     let mut pages = Pages::default();
@@ -133,6 +154,11 @@ pub(crate) fn synchronise(
         for a in &touched {
             let kind = if a.write { WRITE } else { READ };
             hazards.each(a, |unit| unit[kind][me] = i as u32 + 1);
+        }
+        if let Some(tile) = &tasks[i].note.tile {
+            for rows in noted_rows(tile, planes(tile.tensor), hw) {
+                hazards.spad[rows].iter_mut().for_each(|unit| unit[READ][me] = i as u32 + 1);
+            }
         }
     }
     check_counts(tasks, &waits)
