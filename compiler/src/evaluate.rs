@@ -2,7 +2,7 @@
 //!
 //! Not a runtime: convolutions, dense layers and pools, which never have constant operands only, are left out.
 
-use ir::graph::Op;
+use ir::graph::{Interpolation, Op};
 
 /// A float tensor seen through its shape.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +22,7 @@ pub(crate) fn evaluate(op: &Op, x: &[Operand<'_>], shape: &[usize]) -> Option<Ve
         Op::Mul => elementwise(x[0], x[1], shape, |a, b| a * b),
         Op::Clip { lo, hi } => x[0].data.iter().map(|v| v.max(*lo).min(*hi)).collect(),
         Op::BatchNorm { epsilon } => batch_norm(x, *epsilon),
+        Op::Interpolate { axes } => interpolate(axes, x[0]),
         Op::ReduceMean { .. } => mean(x[0], shape),
         Op::Concat { axis } => concat(*axis, x),
         Op::Reshape => x[0].data.to_vec(),
@@ -90,6 +91,24 @@ fn batch_norm(x: &[Operand<'_>], epsilon: f32) -> Vec<f32> {
         ((f64::from(*v) - mean) * scale / (var + f64::from(epsilon)).sqrt() + bias) as f32
     };
     x[0].data.iter().enumerate().map(one).collect()
+}
+
+fn interpolate(axes: &[Interpolation], x: Operand<'_>) -> Vec<f32> {
+    let (mut shape, mut data) = (x.shape.to_vec(), x.data.to_vec());
+    for Interpolation { axis, places } in axes {
+        let (inner, extent) = (strides(&shape)[*axis], shape[*axis]);
+        let outer = data.len() / inner / extent;
+        let element = |o: usize, place: f32, i: usize| {
+            let (index, rest) = (place as usize, place - place.floor());
+            let at = |index: usize| data[(o * extent + index) * inner + i];
+            if rest == 0.0 { at(index) } else { (1.0 - rest) * at(index) + rest * at(index + 1) }
+        };
+        let row =
+            |o: usize| places.iter().flat_map(move |&place| (0..inner).map(move |i| (o, place, i)));
+        data = (0..outer).flat_map(row).map(|(o, place, i)| element(o, place, i)).collect();
+        shape[*axis] = places.len();
+    }
+    data
 }
 
 fn mean(x: Operand<'_>, shape: &[usize]) -> Vec<f32> {

@@ -65,6 +65,16 @@ pub struct Window {
     pub pad: [usize; 4],
 }
 
+/// Linear interpolation along one axis: `y[j] = (1 - t) * x[i] + t * x[i + 1]`, where `i` is the whole part of `places[j]` and
+/// `t` the rest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interpolation {
+    /// Axis, non-negative.
+    pub axis: usize,
+    /// Real index in the operand of each index of the result, between 0 and the last index.
+    pub places: Vec<f32>,
+}
+
 /// The closed set of float operators. Everything else in ONNX is rewritten into these by the importer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -106,6 +116,11 @@ pub enum Op {
         lo: f32,
         /// Upper bound, may be +inf.
         hi: f32,
+    },
+    /// Linear interpolation along some axes, one after the other.
+    Interpolate {
+        /// The axes, ascending.
+        axes: Vec<Interpolation>,
     },
     /// Maximum over a window; padding never wins.
     MaxPool {
@@ -211,6 +226,7 @@ impl Op {
             Op::Add | Op::Sub | Op::Mul => (2, 2),
             Op::Concat { .. } => (1, usize::MAX),
             Op::Clip { .. }
+            | Op::Interpolate { .. }
             | Op::MaxPool { .. }
             | Op::AveragePool { .. }
             | Op::ReduceMean { .. }
@@ -244,6 +260,7 @@ impl Op {
             Op::Sub => "sub",
             Op::Mul => "mul",
             Op::Clip { .. } => "clip",
+            Op::Interpolate { .. } => "interpolate",
             Op::MaxPool { .. } => "max_pool",
             Op::AveragePool { .. } => "average_pool",
             Op::ReduceMean { .. } => "reduce_mean",

@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use crate::graph::{Op, Window};
+use crate::graph::{Interpolation, Op, Window};
 use crate::tensor::element_count;
 
 /// Shapes an operator may have as its result, given its operands.
@@ -155,6 +155,14 @@ pub enum ShapeError {
         /// Axes of the operand.
         expected: usize,
     },
+    /// Places between elements that the operand does not have, or none at all.
+    #[error("the places along axis {axis} are none, or outside its {extent} elements")]
+    Places {
+        /// The axis.
+        axis: usize,
+        /// Its extent.
+        extent: usize,
+    },
     /// The result is not addressable.
     #[error("the result is larger than the address space")]
     TooLarge,
@@ -178,6 +186,7 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Rule, ShapeError> {
         Op::BatchNorm { .. } => Rule::Exact(batch_norm(inputs)?),
         Op::Add | Op::Sub | Op::Mul => Rule::Exact(broadcast(inputs[0], inputs[1])?),
         Op::Clip { .. } => Rule::Exact(inputs[0].to_vec()),
+        Op::Interpolate { axes } => Rule::Exact(interpolate(axes, inputs[0])?),
         Op::MaxPool { window } | Op::AveragePool { window, .. } => pool(window, inputs[0])?,
         Op::ReduceMean { axes } => Rule::Exact(reduce(axes, inputs[0])?),
         Op::Concat { axis } => Rule::Exact(concat(*axis, inputs)?),
@@ -376,6 +385,20 @@ fn batch_norm(inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
     Ok(inputs[0].to_vec())
 }
 
+fn interpolate(axes: &[Interpolation], input: &[usize]) -> Result<Vec<usize>, ShapeError> {
+    check_axes(&axes.iter().map(|a| a.axis).collect::<Vec<_>>(), input.len())?;
+    let mut shape = input.to_vec();
+    for Interpolation { axis, places } in axes {
+        let extent = input[*axis];
+        let inside = 0.0..=(extent - 1) as f32;
+        if places.is_empty() || !places.iter().all(|place| inside.contains(place)) {
+            return Err(ShapeError::Places { axis: *axis, extent });
+        }
+        shape[*axis] = places.len();
+    }
+    Ok(shape)
+}
+
 fn pool(window: &Window, input: &[usize]) -> Result<Rule, ShapeError> {
     rank_is(&[input], 0, 4)?;
     let extents = [input[2], input[3]];
@@ -518,6 +541,13 @@ mod tests {
         assert_eq!(exact(&Op::Transpose { perm: vec![2, 0, 1] }, &[&[2, 3, 4]]), [4, 2, 3]);
         let pad = Op::Pad { before: vec![0, 1], after: vec![2, 3], value: 0.0 };
         assert_eq!(exact(&pad, &[&[2, 3]]), [4, 7]);
+        let lines = |places: &[f32]| Op::Interpolate {
+            axes: vec![Interpolation { axis: 1, places: places.to_vec() }],
+        };
+        assert_eq!(exact(&lines(&[0.0, 0.5, 2.0, 1.25]), &[&[2, 3]]), [2, 4]);
+        assert!(
+            infer(&lines(&[2.5]), &[&[2, 3]]).is_err() && infer(&lines(&[]), &[&[2, 3]]).is_err()
+        );
         assert!(infer(&Op::Reshape, &[&[2, 6]]).unwrap().admits(&[3, 4]));
         assert!(infer(&Op::Transpose { perm: vec![0, 0] }, &[&[2, 3]]).is_err());
         assert!(infer(&Op::ReduceMean { axes: vec![1, 0] }, &[&[2, 3]]).is_err());

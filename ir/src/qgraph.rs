@@ -113,6 +113,15 @@ pub struct Bounds {
     pub hi: i32,
 }
 
+/// A place between two neighbouring elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Index of the first one.
+    pub index: usize,
+    /// Weight of the second one in 128ths, 0..=127.
+    pub weight: u8,
+}
+
 /// The closed set of integer operators. `Za`, `Zb`, `Zy` below are the zero points of the operands and the result.
 #[derive(Clone, Debug, PartialEq)]
 pub enum QOp {
@@ -155,6 +164,18 @@ pub enum QOp {
         /// Multiplier.
         m: i32,
         /// Shift.
+        shift: u8,
+        /// Saturation.
+        bounds: Bounds,
+    },
+    /// Linear interpolation along one axis: `clamp(round(((x[i]-Zx)*(128-w) + (x[i+1]-Zx)*w) / 2^shift) + Zy)` at index `j` of
+    /// the result, `i` and `w` those of `points[j]`. `x[i+1]` is not read where `w` is 0.
+    Interpolate {
+        /// 0 = h, 1 = w.
+        axis: usize,
+        /// One a result along the axis.
+        points: Vec<Point>,
+        /// Shift: 7 keeps the scale, 0 keeps every bit.
         shift: u8,
         /// Saturation.
         bounds: Bounds,
@@ -265,6 +286,7 @@ impl QOp {
             QOp::Add { .. } => "add",
             QOp::Mul { .. } => "mul",
             QOp::Rescale { .. } => "rescale",
+            QOp::Interpolate { .. } => "interpolate",
             QOp::MaxPool { .. } => "max_pool",
             QOp::AveragePool { .. } => "average_pool",
             QOp::Lut8 { .. } => "lut8",

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::graph::{Graph, Node, Op, Value, ValueId, Window};
 use crate::infer::{Rule, infer};
-use crate::qgraph::{Bounds, Hwc, QGraph, QNode, QOp, QType, QValue, QWeights, View};
+use crate::qgraph::{Bounds, Hwc, Point, QGraph, QNode, QOp, QType, QValue, QWeights, View};
 use crate::tensor::{DType, Tensor};
 
 /// Names that need quoting appear now and then.
@@ -207,7 +207,7 @@ impl IntegerMaker {
         let same = |maker: &mut IntegerMaker, shape| {
             maker.value(fresh.clone(), shape, dtype, scale, zero_point)
         };
-        match word % 9 {
+        match word % 10 {
             0 | 1 => {
                 let (oc, kh) = (1 + (word >> 8) as usize % 3, 1 + (word >> 10) as usize % 2);
                 let window = Window {
@@ -244,6 +244,14 @@ impl IntegerMaker {
             4 => {
                 let y = self.value(fresh, shape, QType::I8, new_scale, 1);
                 self.node(QOp::Rescale { m: 12345, shift: 17, bounds: small }, vec![x], y, word)
+            }
+            9 if shape.h >= 2 => {
+                let points =
+                    [(0, 0), (1, 0), (0, 77)].map(|(index, weight)| Point { index, weight });
+                let y = self.value(fresh, Hwc { h: 3, ..shape }, dtype, 0.5, 3);
+                let points = points.to_vec();
+                let op = QOp::Interpolate { axis: 0, points, shift: 7, bounds: small };
+                self.node(op, vec![x], y, word)
             }
             5 => {
                 let y = same(self, Hwc { c: shape.c * 2, ..shape });

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ir::qgraph::{Bounds, Hwc, QGraph, QNode, QOp, QType, QValue, QWeights, ValueId, View, Window};
+use ir::qgraph::{
+    Bounds, Hwc, Point, QGraph, QNode, QOp, QType, QValue, QWeights, ValueId, View, Window,
+};
 use isa::Hardware;
 use isa::numerics::Requant;
 use isa::numerics::encode::AddMultipliers;
@@ -134,7 +136,7 @@ impl<R: Rng> Generator<'_, R> {
 
     fn node(&mut self, input: ValueId) -> ValueId {
         let (_, dtype, _) = self.of(input);
-        match self.rng.random_range(0..20) {
+        match self.rng.random_range(0..21) {
             0..=6 => self.conv(input),
             7 | 8 => self.depthwise(input),
             9 | 10 => self.residual(input),
@@ -146,6 +148,7 @@ impl<R: Rng> Generator<'_, R> {
             16 if dtype == QType::I8 => self.softmax(input),
             17 => self.concat(input),
             18 => self.pad(input),
+            19 => self.interpolate(input),
             _ => self.reorder(input),
         }
     }
@@ -247,6 +250,11 @@ impl<R: Rng> Generator<'_, R> {
     fn depthwise(&mut self, input: ValueId) -> ValueId {
         let (shape, _, _) = self.of(input);
         let window = self.window(shape, 5);
+        if self.rng.random_bool(0.25) {
+            self.count("channel multiplier");
+            let multiplier = self.rng.random_range(2..4);
+            return self.conv_with(input, multiplier * shape.c, shape.c, window);
+        }
         self.count("depthwise");
         self.conv_with(input, shape.c, shape.c, window)
     }
@@ -445,6 +453,40 @@ impl<R: Rng> Generator<'_, R> {
         };
         let output = self.same_scale(input, out);
         self.push("Pad", QOp::Pad { before, after, value: zero }, vec![input], output)
+    }
+
+    fn interpolate(&mut self, input: ValueId) -> ValueId {
+        let (shape, in_type, _) = self.of(input);
+        let axis = self.rng.random_range(0..2usize);
+        let extent = [shape.h, shape.w][axis];
+        let points: Vec<Point> = if self.rng.random_bool(0.5) {
+            self.count("doubled");
+            // Half-pixel doubling, the border held.
+            let quarters = (0..2 * extent).map(|j| (2 * j).saturating_sub(1).min(4 * extent - 4));
+            quarters.map(|q| Point { index: q / 4, weight: (q % 4 * 32) as u8 }).collect()
+        } else {
+            (0..self.rng.random_range(1..2 * extent + 3))
+                .map(|_| {
+                    let index = self.rng.random_range(0..extent);
+                    let most = if index + 1 < extent { 127 } else { 0 };
+                    Point { index, weight: self.rng.random_range(0..=most) }
+                })
+                .collect()
+        };
+        let out_type = self.dtype();
+        let shift = match (in_type, out_type) {
+            (QType::I8, QType::I16) => self.rng.random_range(0..8),
+            (QType::I16, QType::I8) => self.rng.random_range(14..16),
+            (QType::I8, QType::I8) | (QType::I16, QType::I16) => 7,
+        };
+        let mut out = shape;
+        *[&mut out.h, &mut out.w][axis] = points.len();
+        let output = self.value(out, out_type);
+        let zero = self.of(output).2;
+        let bounds = self.bounds(out_type, zero);
+        self.count(format!("interpolate axis {axis}"));
+        let op = QOp::Interpolate { axis, points, shift, bounds };
+        self.push("Interpolate", op, vec![input], output)
     }
 
     fn reorder(&mut self, input: ValueId) -> ValueId {

@@ -134,9 +134,11 @@ fn result(graph: &Graph, node: &Node, known: &[Option<Moments>]) -> Option<Momen
             combined(x, b, y_channels, moments).within(limit)
         }
         Op::Clip { lo, hi } => clipped(x, f64::from(*lo), f64::from(*hi)),
-        Op::MaxPool { .. } | Op::AveragePool { .. } | Op::ReduceMean { .. } => {
-            x.for_channels(y_channels)
-        }
+        // Means of neighbours vary less, but calm regions not at all.
+        Op::Interpolate { .. }
+        | Op::MaxPool { .. }
+        | Op::AveragePool { .. }
+        | Op::ReduceMean { .. } => x.for_channels(y_channels),
         Op::Reshape => {
             let kept = shape(node.inputs[0]).get(..2) == shape(node.output).get(..2);
             if kept { x.clone() } else { x.mixed() }

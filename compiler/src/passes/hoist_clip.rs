@@ -67,6 +67,7 @@ fn hoist(graph: &mut Graph, index: usize) -> Option<usize> {
         | Op::Add
         | Op::Sub
         | Op::Mul
+        | Op::Interpolate { .. }
         | Op::AveragePool { .. }
         | Op::ReduceMean { .. }
         | Op::Pad { .. }
@@ -107,6 +108,7 @@ fn is_arithmetic(op: &Op) -> bool {
         | Op::Add
         | Op::Sub
         | Op::Mul
+        | Op::Interpolate { .. }
         | Op::AveragePool { .. }
         | Op::ReduceMean { .. } => true,
         Op::Clip { .. }

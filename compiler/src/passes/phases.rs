@@ -25,8 +25,6 @@ pub(super) struct Phases {
     pub(super) pad: [usize; 2],
     /// Results of each phase.
     pub(super) count: usize,
-    /// Results in front of the first wanted one, to be cut off.
-    pub(super) crop: usize,
     /// Per phase: the tap of the transposed kernel at each place, if any.
     pub(super) taps: Vec<Vec<Option<usize>>>,
 }
@@ -44,17 +42,15 @@ impl Axis<'_> {
         self.window.stride[self.axis]
     }
 
-    /// All phases as one convolution. Cutting off a few results in front can align the phases and save kernel places.
-    /// `None` if the kernel would be absurdly large.
+    /// All phases as one convolution, whose kernel has a place for every offset that occurs. `None` if it would be absurdly
+    /// large.
     pub(super) fn together(&self) -> Option<Phases> {
-        let all: Vec<usize> = (0..self.stride()).collect();
-        let aligned = (0..self.stride()).filter_map(|crop| self.phases(crop, &all));
-        aligned.min_by_key(|phases| phases.kernel)
+        self.phases(&(0..self.stride()).collect::<Vec<_>>())
     }
 
     /// Each phase as a convolution of its own, all with as many results.
     pub(super) fn apart(&self) -> Option<Vec<Phases>> {
-        let phases = (0..self.stride()).map(|phase| self.phases(0, &[phase]));
+        let phases = (0..self.stride()).map(|phase| self.phases(&[phase]));
         let mut phases = phases.collect::<Option<Vec<_>>>()?;
         let count = phases.iter().map(|phase| phase.count).max()?;
         for phase in &mut phases {
@@ -64,10 +60,10 @@ impl Axis<'_> {
         Some(phases)
     }
 
-    fn phases(&self, crop: usize, phases: &[usize]) -> Option<Phases> {
+    fn phases(&self, phases: &[usize]) -> Option<Phases> {
         let (stride, step) =
             (self.stride().cast_signed(), self.window.dilation[self.axis].cast_signed());
-        let pad = self.window.pad[self.axis].cast_signed() - crop.cast_signed();
+        let pad = self.window.pad[self.axis].cast_signed();
         let of_phase = |&phase: &usize| {
             let carried = move |k: usize| phase.cast_signed() + pad - step * k.cast_signed();
             let taps = (0..self.window.kernel[self.axis]).filter(|&k| carried(k) % stride == 0);
@@ -92,11 +88,11 @@ impl Axis<'_> {
             }
         }
         let (before, reach) = (first.unsigned_abs(), (kernel - 1) * dilation + 1);
-        let wanted = (self.output + crop).div_ceil(self.stride());
+        let wanted = self.output.div_ceil(self.stride());
         // Padding behind is not negative either: then there are more results than wanted.
         let count = wanted.max((self.input + before + 1).saturating_sub(reach));
         let after = count + reach - 1 - self.input - before;
-        Some(Phases { kernel, dilation, pad: [before, after], count, crop, taps })
+        Some(Phases { kernel, dilation, pad: [before, after], count, taps })
     }
 }
 
@@ -124,19 +120,18 @@ mod tests {
     #[test]
     fn a_kernel_of_the_stride_is_a_point() {
         let phases = together(&axis(2, 2, 1, 0), 5, 10);
-        assert_eq!((phases.kernel, phases.pad, phases.count, phases.crop), (1, [0, 0], 5, 0));
+        assert_eq!((phases.kernel, phases.pad, phases.count), (1, [0, 0], 5));
         assert_eq!(phases.taps, [[Some(0)], [Some(1)]]);
     }
 
     #[test]
-    fn cropping_aligns_phases_where_padding_is_odd() {
-        // Without the crop, three places would be needed for two taps a phase.
-        let phases = together(&axis(4, 2, 1, 1), 5, 10);
-        assert_eq!((phases.kernel, phases.pad, phases.count, phases.crop), (2, [1, 1], 6, 1));
-        assert_eq!(phases.taps, [[Some(2), Some(0)], [Some(3), Some(1)]]);
+    fn phases_that_do_not_line_up_need_a_wider_kernel_together() {
         let phases = together(&axis(3, 2, 1, 1), 5, 10);
-        assert_eq!((phases.kernel, phases.crop), (2, 0));
+        assert_eq!((phases.kernel, phases.pad), (2, [0, 1]));
         assert_eq!(phases.taps, [[Some(1), None], [Some(2), Some(0)]]);
+        let phases = together(&axis(4, 2, 1, 1), 5, 10);
+        assert_eq!((phases.kernel, phases.pad, phases.count), (3, [1, 1], 5));
+        assert_eq!(phases.taps, [[Some(3), Some(1), None], [None, Some(2), Some(0)]]);
     }
 
     #[test]

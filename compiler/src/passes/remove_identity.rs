@@ -35,6 +35,7 @@ fn is_identity(graph: &Graph, node: &Node) -> bool {
         Op::ReduceMean { axes } => axes.iter().all(|&axis| x[axis] == 1),
         Op::MaxPool { window } => is_point(window) && x == y,
         Op::AveragePool { window, .. } => is_point(window) && x == y,
+        Op::Interpolate { axes } => axes.is_empty(),
         Op::Concat { .. } => node.inputs.len() == 1,
         // Neutral constants of elementwise operators become weights in `fold_affine`.
         Op::Add | Op::Sub | Op::Mul => false,

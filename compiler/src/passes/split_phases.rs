@@ -1,9 +1,9 @@
 //! Rewrites transposed convolutions as ordinary ones, phase by phase (sub-pixel convolution, Shi et al., 2016).
 //!
 //! A transposed convolution of stride `s` is `s * s` convolutions of stride 1, one for each phase of its result
-//! (`phases`), whose results interleave: no multiplication with inserted zeros is left. Without groups all phases are one
-//! convolution to `s * s * m` channels; with groups, whose output channels must stay together, each phase is a convolution
-//! with a kernel of its own. Interleaving is depth-to-space: a reshape, a transpose and a reshape, which move whole pixels.
+//! (`phases`), whose results interleave: no multiplication with inserted zeros is left. Where phases line up they are one
+//! convolution to `s * s * m` channels; where they do not, or with groups, whose output channels must stay together, each phase is
+//! a convolution with a kernel of its own. Interleaving is depth-to-space: a reshape, a transpose and a reshape, which move whole pixels.
 //!
 //! Runs behind the passes that fold factors and biases, which are told per output channel.
 
@@ -57,10 +57,15 @@ impl Split {
         };
         let (x, y) = (shape(graph, node.inputs[0]), shape(graph, node.output));
         let along = |axis| Axis { window, axis, input: x[axis + 2], output: y[axis + 2] };
-        let parts: Vec<[Phases; 2]> = if *groups == 1 {
-            vec![[along(0).together()?, along(1).together()?]]
+        let whole = [along(0).together()?, along(1).together()?];
+        let apart = [along(0).apart()?, along(1).apart()?];
+        // As wide as the widest phase alone: nothing is multiplied in vain.
+        let widest = |axis: usize| apart[axis].iter().map(|phase| phase.kernel).max();
+        let lined_up = (0..2).all(|axis| Some(whole[axis].kernel) == widest(axis));
+        let parts = if *groups == 1 && lined_up {
+            vec![whole]
         } else {
-            let (rows, columns) = (along(0).apart()?, along(1).apart()?);
+            let [rows, columns] = &apart;
             let pairs =
                 rows.iter().flat_map(|y| columns.iter().map(move |x| [y.clone(), x.clone()]));
             pairs.collect()
@@ -74,14 +79,10 @@ impl Split {
         let weights = places.try_fold(0usize, |sum, places| {
             sum.checked_add(places.checked_mul(oc)?.checked_mul(ic)?)
         });
-        let whole = |[rows, columns]: &[Phases; 2]| {
-            let exact = |axis: usize, phases: &Phases| {
-                phases.crop == 0 && phases.count * window.stride[axis] == y[axis + 2]
-            };
-            exact(0, rows) && exact(1, columns)
-        };
-        let whole = split.parts.iter().all(whole);
-        weights.filter(|&count| whole && count <= MOST_WEIGHTS).map(|_| split)
+        // More results than wanted would have to be cut off.
+        let exact = |axis: usize| split.parts[0][axis].count * window.stride[axis] == y[axis + 2];
+        let fits = exact(0) && exact(1);
+        weights.filter(|&count| fits && count <= MOST_WEIGHTS).map(|_| split)
     }
 
     fn rewrite(&self, graph: &mut Graph, context: &mut Context, index: usize) {

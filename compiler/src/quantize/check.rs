@@ -80,8 +80,10 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
             )
         }),
         Op::ConvTranspose { .. } => {
-            Some("its phases must be cropped, which has no integer form yet, or have absurdly large kernels".to_owned())
+            Some("its result is no multiple of the stride, which would have to be cut, or its kernel is absurdly large; set `output_padding`".to_owned())
         }
+        Op::Interpolate { axes } => (axes.len() > 2)
+            .then(|| format!("it interpolates along {} axes, expected at most 2", axes.len())),
         Op::BatchNorm { .. } | Op::ReduceMean { .. } => {
             Some("it has no integer form before the passes have rewritten it".to_owned())
         }
@@ -102,6 +104,7 @@ fn activations(node: &Node) -> &[ValueId] {
         | Op::Sub
         | Op::Mul
         | Op::Clip { .. }
+        | Op::Interpolate { .. }
         | Op::MaxPool { .. }
         | Op::AveragePool { .. }
         | Op::ReduceMean { .. }

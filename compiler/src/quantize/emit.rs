@@ -6,6 +6,7 @@
 
 mod elementwise;
 mod finish;
+mod interpolate;
 mod join;
 mod linear;
 mod pool;
@@ -106,6 +107,7 @@ impl<'a> Emitter<'a> {
             Op::Sub => self.add(group, -1.0),
             Op::Mul => self.mul(group),
             Op::Clip { .. } => self.clip(group),
+            Op::Interpolate { axes } => self.interpolate(group, axes),
             Op::MaxPool { window } => {
                 self.max_pool(group, *window);
                 Ok(())
@@ -347,6 +349,7 @@ pub(super) fn onnx_name(op: &Op) -> &'static str {
         Op::Sub => "Sub",
         Op::Mul => "Mul",
         Op::Clip { .. } => "Clip",
+        Op::Interpolate { .. } => "Resize",
         Op::MaxPool { .. } => "MaxPool",
         Op::AveragePool { .. } => "AveragePool",
         Op::ReduceMean { .. } => "ReduceMean",

@@ -63,7 +63,13 @@ impl Fusion {
 /// Operators that end in a saturation of their own.
 fn saturates(op: &Op) -> bool {
     match op {
-        Op::Conv { .. } | Op::Dense | Op::Add | Op::Sub | Op::Mul | Op::AveragePool { .. } => true,
+        Op::Conv { .. }
+        | Op::Dense
+        | Op::Add
+        | Op::Sub
+        | Op::Mul
+        | Op::Interpolate { .. }
+        | Op::AveragePool { .. } => true,
         Op::BatchNorm { .. }
         | Op::ConvTranspose { .. }
         | Op::Clip { .. }

@@ -51,6 +51,8 @@ impl Sets {
         let mut sets = Sets { parent: (0..graph.values.len()).collect() };
         for (node, result, _) in fusion.nodes(graph) {
             let moves = match node.op {
+                // A mean of neighbours lies between them.
+                Op::Interpolate { .. } => true,
                 Op::MaxPool { .. } | Op::Reshape | Op::Transpose { .. } => true,
                 Op::Pad { value, .. } => value == 0.0,
                 _ => false,
@@ -108,6 +110,7 @@ fn has_own_range(op: &Op) -> bool {
         | Op::AveragePool { .. } => true,
         Op::BatchNorm { .. }
         | Op::ConvTranspose { .. }
+        | Op::Interpolate { .. }
         | Op::MaxPool { .. }
         | Op::ReduceMean { .. }
         | Op::Concat { .. }

@@ -7,6 +7,7 @@ use isa::program::Note;
 
 use super::context::{Computed, Context, Tile, check_quant1, operand_a, operand_b, result};
 use super::finding::{Problem, expect};
+use super::interpolate::{Wanted, interpolate};
 use super::memory::Region;
 
 /// A word's tile must have the extents of its note, in whole blocks.
@@ -103,6 +104,11 @@ pub(super) fn add(
         }
         (&QOp::Rescale { m, shift, bounds }, &[a]) => {
             (Addends { a: (a, m), b: None, shift }, bounds)
+        }
+        (QOp::Interpolate { axis, points, shift, bounds }, &[input]) => {
+            let (axis, shift, bounds) = (*axis, *shift, *bounds);
+            let wanted = Wanted { input, axis, points, shift, bounds };
+            return interpolate(context, pages, op, &tile, &wanted);
         }
         _ => return Err(wrong(&node, "a sum")),
     };

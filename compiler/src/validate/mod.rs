@@ -12,6 +12,7 @@ mod array;
 mod context;
 mod elementwise;
 mod finding;
+mod interpolate;
 mod memory;
 mod tags;
 mod window;

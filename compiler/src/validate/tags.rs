@@ -182,6 +182,7 @@ impl<'a> Tensors<'a> {
             | QOp::Add { .. }
             | QOp::Mul { .. }
             | QOp::Rescale { .. }
+            | QOp::Interpolate { .. }
             | QOp::MaxPool { .. }
             | QOp::AveragePool { .. }
             | QOp::Lut8 { .. }
@@ -198,6 +199,7 @@ pub(super) fn moves(op: &QOp) -> bool {
         | QOp::Add { .. }
         | QOp::Mul { .. }
         | QOp::Rescale { .. }
+        | QOp::Interpolate { .. }
         | QOp::MaxPool { .. }
         | QOp::AveragePool { .. }
         | QOp::Lut8 { .. }

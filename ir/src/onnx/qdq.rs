@@ -14,6 +14,7 @@
 //! | `conv` | Conv with int8 weights and int32 bias, both dequantized per output channel; the zero point is unfolded from the bias |
 //! | `add` | Add; Sub where one multiplier is negative |
 //! | `mul` | Mul |
+//! | `interpolate` | two Gathers of neighbours, each times its weights, and Add |
 //! | `rescale` | nothing between DequantizeLinear and QuantizeLinear |
 //! | `max_pool`, `average_pool` | MaxPool, AveragePool (`count_include_pad` 0) |
 //! | `lut8` | Cast and Gather from the 256 results: the function is no longer known, the table is exact |
@@ -116,6 +117,9 @@ fn write(writer: &mut Writer<'_>, node: &QNode) -> Result<(), String> {
         }
         &QOp::Mul { requant, bounds } => elementwise::mul(writer, node, requant, bounds),
         &QOp::Rescale { m, shift, bounds } => elementwise::rescale(writer, node, m, shift, bounds),
+        QOp::Interpolate { axis, points, shift, bounds } => {
+            elementwise::interpolate(writer, node, *axis, points, *shift, *bounds)
+        }
         QOp::MaxPool { window } => {
             pool::max(writer, node, window);
             Ok(())

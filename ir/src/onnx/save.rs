@@ -4,6 +4,7 @@
 //! what was saved gives the same graph again, except that a `Dense` with a bias on an operand of other than two axes
 //! becomes a product and an addition, as ONNX has no single operator for it.
 
+mod interpolate;
 mod pool;
 
 use std::collections::BTreeSet;
@@ -148,6 +149,7 @@ impl Writer<'_> {
                 attributes.push(int("count_include_pad", usize::from(*count_include_pad)));
                 self.push(node, "AveragePool", inputs, attributes);
             }
+            Op::Interpolate { axes } => self.interpolate(node, inputs, axes),
             Op::ReduceMean { axes } => {
                 inputs.push(self.parameter(node, "axes", &integers(axes)));
                 self.push(node, "ReduceMean", inputs, Vec::new());

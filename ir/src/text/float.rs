@@ -7,7 +7,7 @@ use super::attributes::{Attributes, Names, value};
 use super::error::ParseError;
 use super::syntax::{File, Statement, TypedValue, parse};
 use super::write::{List, Quoted, ValueName, write_hex, write_names, write_window};
-use crate::graph::{Graph, Node, Op, Value, ValueId};
+use crate::graph::{Graph, Interpolation, Node, Op, Value, ValueId};
 use crate::tensor::{DType, Data, Tensor};
 
 /// Constants with more elements are written as bytes.
@@ -92,6 +92,13 @@ fn write_parameters(f: &mut Formatter<'_>, op: &Op) -> fmt::Result {
         }
         Op::BatchNorm { epsilon } => write!(f, " epsilon={epsilon:?}"),
         Op::Clip { lo, hi } => write!(f, " lo={lo:?} hi={hi:?}"),
+        Op::Interpolate { axes } => {
+            let numbers: Vec<usize> = axes.iter().map(|a| a.axis).collect();
+            write!(f, " axes={}", List(&numbers))?;
+            let counts: Vec<usize> = axes.iter().map(|a| a.places.len()).collect();
+            let places: Vec<f32> = axes.iter().flat_map(|a| a.places.iter().copied()).collect();
+            write!(f, " counts={} places={}", List(&counts), List(&places))
+        }
         Op::MaxPool { window } => write_window(f, window),
         Op::AveragePool { window, count_include_pad } => {
             write_window(f, window)?;
@@ -233,6 +240,7 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<Op, ParseError>
         "sub" => Op::Sub,
         "mul" => Op::Mul,
         "clip" => Op::Clip { lo: a.value("lo")?, hi: a.value("hi")? },
+        "interpolate" => Op::Interpolate { axes: read_interpolations(file, statement, &mut a)? },
         "max_pool" => Op::MaxPool { window: a.window()? },
         "average_pool" => Op::AveragePool {
             window: a.window()?,
@@ -253,4 +261,26 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<Op, ParseError>
     };
     a.finish()?;
     Ok(op)
+}
+
+fn read_interpolations(
+    file: &File<'_>,
+    statement: &Statement<'_>,
+    a: &mut Attributes<'_, '_>,
+) -> Result<Vec<Interpolation>, ParseError> {
+    let axes: Vec<usize> = a.list("axes")?;
+    let counts: Vec<usize> = a.list("counts")?;
+    let mut places: Vec<f32> = a.list("places")?;
+    let total = counts.iter().try_fold(0usize, |sum, &count| sum.checked_add(count));
+    if axes.len() != counts.len() || total != Some(places.len()) {
+        let message = format!(
+            "found {} axes, {} counts and {} places that do not fit together",
+            axes.len(),
+            counts.len(),
+            places.len()
+        );
+        return Err(ParseError::new(file.source, statement.op, message));
+    }
+    let each = axes.into_iter().zip(counts);
+    Ok(each.map(|(axis, n)| Interpolation { axis, places: places.drain(..n).collect() }).collect())
 }

@@ -11,7 +11,7 @@ use super::float::node_name;
 use super::syntax::{File, Statement, TypedValue, parse};
 use super::write::{List, Quoted, ValueName, write_hex, write_names, write_window};
 use crate::graph::ValueId;
-use crate::qgraph::{Bounds, Hwc, QGraph, QNode, QOp, QType, QValue, QWeights, View};
+use crate::qgraph::{Bounds, Hwc, Point, QGraph, QNode, QOp, QType, QValue, QWeights, View};
 
 impl Display for QGraph {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -78,6 +78,17 @@ fn write_parameters(f: &mut Formatter<'_>, op: &QOp) -> fmt::Result {
         }
         QOp::Rescale { m, shift, bounds } => {
             write!(f, " m={m} shift={shift}")?;
+            write_bounds(f, bounds)
+        }
+        QOp::Interpolate { axis, points, shift, bounds } => {
+            let index: Vec<usize> = points.iter().map(|point| point.index).collect();
+            let weight: Vec<u8> = points.iter().map(|point| point.weight).collect();
+            write!(
+                f,
+                " axis={axis} index={} weight={} shift={shift}",
+                List(&index),
+                List(&weight)
+            )?;
             write_bounds(f, bounds)
         }
         QOp::MaxPool { window } => write_window(f, window),
@@ -196,6 +207,21 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<(QOp, String), 
             shift: a.value("shift")?,
             bounds: read_bounds(&mut a)?,
         },
+        "interpolate" => {
+            let index: Vec<usize> = a.list("index")?;
+            let weight: Vec<u8> = a.list("weight")?;
+            if index.len() != weight.len() {
+                let message = format!("found {} indices and {} weights", index.len(), weight.len());
+                return Err(ParseError::new(file.source, statement.op, message));
+            }
+            let point = |(index, weight)| Point { index, weight };
+            QOp::Interpolate {
+                axis: a.value("axis")?,
+                points: index.into_iter().zip(weight).map(point).collect(),
+                shift: a.value("shift")?,
+                bounds: read_bounds(&mut a)?,
+            }
+        }
         "max_pool" => QOp::MaxPool { window: a.window()? },
         "average_pool" => QOp::AveragePool {
             window: a.window()?,

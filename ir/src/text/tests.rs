@@ -35,6 +35,27 @@ fn a_float_graph_reads_back() {
 }
 
 #[test]
+fn transposed_convolutions_read_back() {
+    let text = "graph \"g\" (%x: f32[1, 2, 3, 3]) -> (%y) {\n  %w: f32[2, 1, 1, 2] = const data=[1.0, 2.0, 3.0, 4.0]\n  %y: f32[1, 2, 5, 7] = conv_transpose \"n\"(%x, %w) kernel=[1, 2] stride=[2, 3] dilation=[1, 1] pad=[0, 1, 0, 0] output_padding=[0, 0] groups=2\n}\n";
+    let graph: Graph = text.parse().unwrap();
+    assert_eq!((graph.verify(), graph.to_string()), (Ok(()), text.to_owned()));
+}
+
+#[test]
+fn interpolations_read_back() {
+    let line = |places: &str| {
+        format!(
+            "graph \"g\" (%x: f32[1, 2, 3]) -> (%y) {{\n  %y: f32[1, 3, 3] = interpolate \"n\"(%x) axes=[1] counts=[3] places={places}\n}}\n"
+        )
+    };
+    let text = line("[0.0, 0.25, 1.0]");
+    let graph: Graph = text.parse().unwrap();
+    assert_eq!((graph.verify(), graph.to_string()), (Ok(()), text));
+    let error = float_error(&line("[0.0, 0.25]")).to_string();
+    assert!(error.contains("1 axes, 1 counts and 2 places"), "{error}");
+}
+
+#[test]
 fn an_integer_graph_reads_back() {
     let graph: QGraph = SMALL_INTEGER.parse().unwrap();
     assert_eq!(graph.verify(), Ok(()));

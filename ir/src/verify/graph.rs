@@ -94,6 +94,7 @@ fn check_parameters(node: &Node, problems: &mut Vec<Problem>) {
         | Op::Add
         | Op::Sub
         | Op::Mul
+        | Op::Interpolate { .. }
         | Op::MaxPool { .. }
         | Op::AveragePool { .. }
         | Op::ReduceMean { .. }

@@ -10,7 +10,7 @@ use isa::numerics::{
 
 use super::Problem;
 use crate::infer::{check_pool_window, is_permutation, window_extents};
-use crate::qgraph::{Bounds, Hwc, QNode, QOp, QType, QValue, QWeights, Window};
+use crate::qgraph::{Bounds, Hwc, Point, QNode, QOp, QType, QValue, QWeights, Window};
 use crate::tensor::element_count;
 
 /// Smallest and largest stored integer.
@@ -35,6 +35,7 @@ impl NodeCheck<'_> {
             QOp::Concat { .. } => (1, usize::MAX),
             QOp::Conv { .. }
             | QOp::Rescale { .. }
+            | QOp::Interpolate { .. }
             | QOp::MaxPool { .. }
             | QOp::AveragePool { .. }
             | QOp::Lut8 { .. }
@@ -66,6 +67,11 @@ impl NodeCheck<'_> {
             }
             QOp::Rescale { m: _, shift, bounds } => {
                 self.shape_is(self.operands[0].shape, problems);
+                self.shift(*shift, problems);
+                self.bounds(bounds, problems)
+            }
+            QOp::Interpolate { axis, points, shift, bounds } => {
+                self.interpolate(*axis, points, problems);
                 self.shift(*shift, problems);
                 self.bounds(bounds, problems)
             }
@@ -103,6 +109,26 @@ impl NodeCheck<'_> {
                 Some(self.ranges[0])
             }
         }
+    }
+
+    fn interpolate(&self, axis: usize, points: &[Point], problems: &mut Vec<Problem>) {
+        let mut shape = self.operands[0].shape;
+        let extent = match axis {
+            0 => &mut shape.h,
+            1 => &mut shape.w,
+            _ => return self.bad(problems, "the axis", axis.to_string(), "0 or 1".to_owned()),
+        };
+        let inside = |point: &&Point| {
+            let last = point.index.checked_add(usize::from(point.weight > 0));
+            last.is_some_and(|last| last < *extent) && point.weight < 128
+        };
+        if let Some(point) = points.iter().find(|point| !inside(point)) {
+            let found = format!("{} + {}/128", point.index, point.weight);
+            let expected = format!("a point between {extent} elements");
+            self.bad(problems, "a point", found, expected);
+        }
+        *extent = points.len();
+        self.shape_is(shape, problems);
     }
 
     fn bad(

@@ -50,7 +50,7 @@ impl<'g> Step<'g> {
                 conv.map_or(Step::Plain, |conv| Step::Conv(Box::new(conv)))
             }
             QOp::Reorder { dims, perm } => Step::Reorder(Reorder::new(dims, perm)),
-            QOp::Softmax { .. } => Step::Plain,
+            QOp::Softmax { .. } | QOp::Interpolate { .. } => Step::Plain,
             _ => Step::Direct,
         }
     }
@@ -157,7 +157,7 @@ fn direct<T: Stored>(
             let (x, value) = ((elements(x), x.shape), T::narrow(*value));
             movement::pad(x, *before, value, (out, target.shape));
         }
-        QOp::Conv { .. } | QOp::Reorder { .. } | QOp::Softmax { .. } => {
+        QOp::Conv { .. } | QOp::Reorder { .. } | QOp::Softmax { .. } | QOp::Interpolate { .. } => {
             unreachable!("`Step::new` chose another way for these")
         }
     }

@@ -10,6 +10,7 @@ mod average_pool;
 mod broadcast;
 mod concat;
 mod conv;
+mod interpolate;
 mod lut8;
 mod max_pool;
 mod mul;
@@ -88,6 +89,9 @@ pub(crate) fn execute(graph: &QGraph, node: &QNode, inputs: &[&QTensor]) -> QTen
             let (lo, hi) = (bounds.lo, bounds.hi);
             let params = RescaleParams { m, shift, za: zero(0), zy, lo, hi };
             rescale::rescale(inputs[0], &params, &target)
+        }
+        QOp::Interpolate { axis, points, shift, bounds } => {
+            interpolate::interpolate(x, *axis, points, *shift, *bounds, &target)
         }
         QOp::MaxPool { window } => max_pool::max_pool(inputs[0], window, &target),
         QOp::AveragePool { window, requant, bounds } => {

@@ -4,6 +4,7 @@
 
 mod conv_transpose;
 mod model;
+mod resize;
 mod windows;
 
 use compiler::compile::{Network, program};
@@ -77,4 +78,9 @@ fn windows_on_sequences_and_images() {
 #[test]
 fn transposed_convolutions() {
     check_all(conv_transpose::CASES);
+}
+
+#[test]
+fn linear_resizing() {
+    check_all(resize::CASES);
 }

@@ -29,6 +29,7 @@ pub(crate) struct Case {
 #[derive(Debug)]
 pub(crate) enum Attribute {
     Int(i64),
+    Float(f32),
     Ints(&'static [i64]),
     Text(&'static str),
 }
@@ -37,6 +38,10 @@ pub(crate) enum Attribute {
 pub(crate) enum Constant {
     /// [`ramp`] of a shape; the second operand of a node is ramp 2, and so on.
     Ramp(&'static [usize]),
+    /// A vector of floats, perhaps empty.
+    Floats(&'static [f32]),
+    /// A vector of integers.
+    Ints(&'static [i64]),
 }
 
 /// Elements between -1 and 1 that are no multiples of each other: `((37 i + 11 seed) mod 101) / 50 - 1`.
@@ -81,6 +86,10 @@ fn attribute((name, value): &(&'static str, Attribute)) -> AttributeProto {
             proto.i = Some(*i);
             AttributeType::Int
         }
+        Attribute::Float(f) => {
+            proto.f = Some(*f);
+            AttributeType::Float
+        }
         Attribute::Ints(values) => {
             proto.ints = values.to_vec();
             AttributeType::Ints
@@ -95,12 +104,19 @@ fn attribute((name, value): &(&'static str, Attribute)) -> AttributeProto {
 }
 
 fn constant(name: &str, value: &Constant, seed: usize) -> TensorProto {
-    let Constant::Ramp(shape) = value;
-    let bytes: Vec<u8> = ramp(shape, seed).iter().flat_map(|v| v.to_le_bytes()).collect();
+    let floats = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let (data_type, shape, bytes): (_, _, Vec<u8>) = match value {
+        Constant::Ramp(shape) => (DataType::Float, shape.to_vec(), floats(&ramp(shape, seed))),
+        Constant::Floats(values) => (DataType::Float, vec![values.len()], floats(values)),
+        Constant::Ints(values) => {
+            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            (DataType::Int64, vec![values.len()], bytes)
+        }
+    };
     TensorProto {
         name: name.to_owned(),
         dims: shape.iter().map(|&extent| extent as i64).collect(),
-        data_type: DataType::Float as i32,
+        data_type: data_type as i32,
         raw_data: Some(bytes.into()),
         ..TensorProto::default()
     }

@@ -6,6 +6,7 @@
 mod conv;
 mod elementwise;
 mod insets;
+mod interpolate;
 mod mover;
 mod reorder;
 mod softmax;
@@ -30,6 +31,7 @@ pub(crate) fn candidates(target: &Target<'_>, step: usize) -> Vec<Candidate> {
         QOp::Add { .. } | QOp::Mul { .. } | QOp::Rescale { .. } | QOp::Lut8 { .. } => {
             elementwise::candidates(target, step)
         }
+        QOp::Interpolate { .. } => interpolate::candidates(target, step),
         QOp::Softmax { .. } => softmax::candidates(target, step),
         QOp::Concat { .. } => insets::concat_candidates(target, step),
         QOp::Pad { .. } => insets::pad_candidates(target, step),
@@ -50,6 +52,7 @@ pub(crate) fn emit(emitter: &mut Emitter<'_>) -> Result<(), BackendError> {
         QOp::Add { .. } | QOp::Mul { .. } | QOp::Rescale { .. } | QOp::Lut8 { .. } => {
             elementwise::emit(emitter)
         }
+        QOp::Interpolate { .. } => interpolate::emit(emitter),
         QOp::Softmax { .. } => softmax::emit(emitter),
         QOp::Concat { .. } => insets::emit_concat(emitter),
         QOp::Pad { .. } => insets::emit_pad(emitter),

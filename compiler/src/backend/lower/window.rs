@@ -46,6 +46,7 @@ impl<'a> WindowWork<'a> {
             QOp::Add { .. }
             | QOp::Mul { .. }
             | QOp::Rescale { .. }
+            | QOp::Interpolate { .. }
             | QOp::Lut8 { .. }
             | QOp::Softmax { .. }
             | QOp::Concat { .. }

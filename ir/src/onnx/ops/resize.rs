@@ -4,6 +4,8 @@
 //! [`resampling`] computes it from scales or sizes and from the coordinate transformation; a mode then decides what it
 //! takes from the operand's elements around that coordinate.
 
+mod linear;
+
 use super::{Constraint, OpSpec, constant_operand};
 use crate::indices::Indices;
 use crate::infer::ShapeError;
@@ -35,8 +37,8 @@ pub(super) const RESIZE: OpSpec = OpSpec {
         constant_operand::<2>("the scales are constant"),
         constant_operand::<3>("the sizes are constant"),
     ],
-    fold: Some(nearest_constant),
-    import: None,
+    fold: Some(resized_constant),
+    import: Some(resized_value),
 };
 
 /// Upsample.
@@ -45,16 +47,18 @@ pub(super) const UPSAMPLE: OpSpec = OpSpec {
     versions: &[7, 9],
     attributes: &["mode", "scales"],
     constraints: &[MODE, constant_operand::<1>("the scales are constant")],
-    fold: Some(nearest_constant),
-    import: None,
+    fold: Some(resized_constant),
+    import: Some(resized_value),
 };
 
 const MODE: Constraint = Constraint {
-    text: "the mode is `nearest`",
-    suggestion: "export with nearest interpolation",
+    text: "the mode is `nearest` or `linear`",
+    suggestion: "export with linear interpolation",
     violation: |node| {
         let mode = node.attributes().string("mode")?;
-        Ok(mode.filter(|mode| mode != "nearest").map(|mode| format!("`{mode}`")))
+        Ok(mode
+            .filter(|mode| !matches!(mode.as_str(), "nearest" | "linear"))
+            .map(|mode| format!("`{mode}`")))
     },
 };
 
@@ -353,6 +357,25 @@ fn nearest(node: &NodeCtx<'_>, resampling: &Resampling) -> Result<Nearest, Refus
         nearest.after[i] = places.len() - nearest.before[i] - nearest.indices[i].len();
     }
     Ok(nearest)
+}
+
+fn is_linear(node: &NodeCtx<'_>) -> Result<bool, Refusal> {
+    Ok(node.attributes().string("mode")?.is_some_and(|mode| mode == "linear"))
+}
+
+fn resized_value(node: &mut NodeCtx<'_>) -> Imported {
+    if is_linear(node)? {
+        return linear::linear_value(node);
+    }
+    Err(Refusal::Unsupported {
+        reason: "it takes the nearest elements of a value computed at run time".to_owned(),
+        suggestion: "export with linear interpolation".to_owned(),
+    })
+}
+
+/// Constants that are interpolated become values of the graph.
+fn resized_constant(node: &mut NodeCtx<'_>) -> Imported {
+    if is_linear(node)? { linear::linear_value(node) } else { nearest_constant(node) }
 }
 
 fn nearest_constant(node: &mut NodeCtx<'_>) -> Imported {

@@ -4,7 +4,8 @@ use isa::numerics::Requant;
 
 use super::scales::{factor, operand_scale};
 use super::writer::{Writer, scale_of};
-use crate::qgraph::{Bounds, QNode};
+use crate::onnx::write::int;
+use crate::qgraph::{Bounds, Point, QNode};
 
 /// Add, or Sub where one multiplier is negative.
 pub(super) fn add(
@@ -69,5 +70,43 @@ pub(super) fn rescale(
     let scale = operand_scale(wanted, wanted, scale_of(writer.operand(node, 0)), unit);
     let real = writer.real_at(node, 0, scale);
     writer.store(node, real, bounds);
+    Ok(())
+}
+
+/// Two gathers along the axis and their weighted sum.
+pub(super) fn interpolate(
+    writer: &mut Writer<'_>,
+    node: &QNode,
+    axis: usize,
+    points: &[Point],
+    shift: u8,
+    bounds: Bounds,
+) -> Result<(), String> {
+    // Weights are 128ths.
+    let wanted = 128.0 / 2f64.powi(shift.into());
+    let unit = f64::from(scale_of(writer.result(node)));
+    let scale = operand_scale(wanted, wanted, scale_of(writer.operand(node, 0)), unit);
+    let real = writer.real_at(node, 0, scale);
+    // h and w are the last axes of `[1, c, h, w]`.
+    let shape = [&[points.len()][..], &vec![1; 1 - axis]].concat();
+    let mut part = |what: &str, neighbour: bool| {
+        let index = |p: &Point| p.index + usize::from(neighbour && p.weight > 0);
+        let weight = |p: &Point| {
+            let next = f32::from(p.weight) / 128.0;
+            if neighbour { next } else { 1.0 - next }
+        };
+        let indices: Vec<usize> = points.iter().map(index).collect();
+        let weights: Vec<f32> = points.iter().map(weight).collect();
+        let indices = writer.extents(&node.name, &format!("{what}_indices"), &indices);
+        let weights = writer.floats(&node.name, &format!("{what}_weights"), &shape, &weights);
+        let input = vec![real.clone(), indices];
+        let attributes = vec![int("axis", axis + 2)];
+        let taken =
+            writer.helper(&node.name, &format!("{what}_taken"), "Gather", input, attributes);
+        writer.helper(&node.name, what, "Mul", vec![taken, weights], Vec::new())
+    };
+    let input = vec![part("first", false), part("second", true)];
+    let sum = writer.compute(node, "Add", input, Vec::new());
+    writer.store(node, sum, bounds);
     Ok(())
 }
