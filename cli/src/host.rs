@@ -13,13 +13,19 @@ use crate::preprocess;
 pub(crate) fn qvalue(info: &TensorInfo) -> QValue {
     let [h, w, c] = info.shape.map(|n| n as usize);
     let list = |v: &[u32]| v.iter().map(|&n| n as usize).collect();
+    // A hand-written program may name no ONNX extents; then the host sees `[h, w, c]`.
+    let view = if info.onnx_shape.is_empty() && h * w * c != 1 {
+        View { onnx_shape: vec![h, w, c], perm: vec![0, 1, 2] }
+    } else {
+        View { onnx_shape: list(&info.onnx_shape), perm: list(&info.perm) }
+    };
     QValue {
         name: info.name.clone(),
         shape: Hwc { h, w, c },
         dtype: if info.bits == 16 { QType::I16 } else { QType::I8 },
         scale: info.scale,
         zero_point: info.zero_point,
-        view: View { onnx_shape: list(&info.onnx_shape), perm: list(&info.perm) },
+        view,
     }
 }
 

@@ -227,7 +227,7 @@ isa! {
     }
 
     /// Write the page's saturation registers of the vector engine. Set 0 serves accumulator requantization (and is the inner step of
-    /// `vpu.drain` with `add`); set 1 serves the elementwise step.
+    /// `vpu.drain` with `add`, where it may use 16 bits whatever the width of the result); set 1 serves the elementwise step.
     6 "vpu.quant" VpuQuant on Vpu {
         /// Register page written.
         page: Page = 14..15,
@@ -294,7 +294,8 @@ isa! {
 
     /// Depthwise convolution of `blocks` channel blocks:
     /// `clamp0(RQ(bias + sum over ky, kx of X(iy0 + y*sy + ky*dy, ix0 + x*sx + kx*dx) * W[ky*kw + kx], M, S) + zero0)`, lane by lane,
-    /// with parameter entry `base + block*R + lane` and weight row `weights + block*kh*kw + ky*kw + kx`.
+    /// with parameter entry `base + block*R + lane` and weight row `weights + block*kh*kw + ky*kw + kx`. Every lane of every block is computed and
+    /// takes an entry, which must lie in the slot; what lanes without a channel hold means nothing.
     9 "vpu.depthwise" VpuDepthwise on Vpu {
         /// Register page read.
         page: Page = 14..15,
@@ -401,7 +402,8 @@ isa! {
     }
 
     /// Softmax over the first `channels` channels of each pixel, 8 bits in and out, with the 256-entry table of 32-bit exponentials in the slot:
-    /// `d = max - x`, `T = sum exp[d]`, `y = min((512*exp[d] + T) / (2*T) - 128, 127)`, quotient rounded down. Lanes beyond `channels` keep their bytes.
+    /// `d = max - x`, `T = sum exp[d]`, `y = min((512*exp[d] + T) / (2*T) - 128, 127)`, quotient rounded down, -128 if `T` is 0. Exponentials are unsigned and
+    /// little-endian; the program chooses them such that `T` stays below 2^32. Lanes beyond `channels` keep their bytes.
     14 "vpu.softmax" VpuSoftmax on Vpu {
         /// Register page read.
         page: Page = 14..15,

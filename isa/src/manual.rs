@@ -34,7 +34,7 @@ fn write(out: &mut String) -> fmt::Result {
         writeln!(out, "| `{engine}` | {} | {} |", engine.index(), task(engine))?;
     }
     out.push_str(
-        "\n## Words\n\nA word has 128 bits and lies in memory least significant byte first.\n\n",
+        "\n## Words\n\nA word has 128 bits and lies in memory least significant byte first. Bits that no field names must be 0.\n\n",
     );
     for paragraph in notation() {
         writeln!(out, "{paragraph}\n")?;

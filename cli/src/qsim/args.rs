@@ -77,7 +77,7 @@ pub(crate) struct RunArgs {
     /// Where the first output of the first sample goes (.npy)
     #[arg(long, value_name = "Y.npy")]
     pub output: Option<PathBuf>,
-    /// --input and --output hold stored integers instead of real values
+    /// --input and --output hold stored integers, [h, w, c] in row-major order, instead of real values
     #[arg(long)]
     pub raw: bool,
     /// Float model to compare with on --data: the one compiled from, unless the program holds it

@@ -73,3 +73,21 @@ fn cores_agree_on_random_programs() {
 fn cores_agree_on_many_more_random_programs() {
     println!("{}", compare(1_000_000..1_100_000));
 }
+
+/// Writes the programs of seeds 0..200 to the folder that `QCC_PROGRAMS` names, for `tests/independent`.
+#[test]
+#[ignore = "writes files; tests/independent/check.py runs it"]
+fn write_random_programs() {
+    let folder = std::env::var("QCC_PROGRAMS").expect("QCC_PROGRAMS names the folder to write to");
+    std::fs::create_dir_all(&folder).expect("the folder can be made");
+    for seed in 0..200 {
+        let mut program = program::program(seed);
+        for (section, place) in program.code.iter_mut().zip(1..) {
+            // A file wants the code of each engine apart from all else, and on a multiple of the burst size.
+            section.base = place << 20;
+        }
+        let bytes = program.to_bytes().expect("random programs are legal");
+        let path = std::path::Path::new(&folder).join(format!("{seed:04}.bin"));
+        std::fs::write(path, bytes).expect("the file can be written");
+    }
+}

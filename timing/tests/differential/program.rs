@@ -246,7 +246,7 @@ pub(crate) fn assemble(hardware: Hardware, nodes: u32, code: [Section; 4]) -> Pr
         code,
         constants_base: 0,
         constants: vec![],
-        dram_bytes: 1 << 36,
+        dram_bytes: 1 << 24,
         reference: None,
         float_model: None,
     }
