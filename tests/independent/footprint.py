@@ -118,6 +118,12 @@ class Footprint:
     def vpu_mul(self, i, regs):
         self.elementwise(i, regs, second=True)
 
+    def vpu_max(self, i, regs):
+        self.elementwise(i, regs, second=True)
+
+    def vpu_prelu(self, i, regs):
+        self.elementwise(i, regs, second=False)
+
     def vpu_lut(self, i, regs):
         self.elementwise(i, regs, second=False)
 

@@ -255,6 +255,28 @@ class Machine:
 
         self.elementwise(i, regs, multiply)
 
+    def vpu_max(self, i, regs):
+        scale, quant = regs["vpu.scale"], regs["vpu.quant"]
+        b = product(self.side(i.b, i.blocks, i.th, i.tw, regs["vpu.side"]) - scale.zb, scale.mb)
+        choose = np.minimum if i.least else np.maximum
+
+        def larger(a):
+            p = choose(product(a - scale.za, scale.ma), b)
+            return np.clip(round_shift(p, scale.shift, self.hw.rounding) + quant.zero1, quant.lo1, quant.hi1)
+
+        self.elementwise(i, regs, larger)
+
+    def vpu_prelu(self, i, regs):
+        scale, quant = regs["vpu.scale"], regs["vpu.quant"]
+        entries = (i.base + np.arange(i.blocks * self.lanes)).reshape(i.blocks, 1, 1, self.lanes)
+        above, below, shift = (of[i.slot, entries] for of in (self.multiplier, self.bias, self.shift))
+
+        def leaky(a):
+            p = product(a - scale.za, np.where(a >= scale.za, above, below))
+            return np.clip(round_shift(p, shift, self.hw.rounding) + quant.zero1, quant.lo1, quant.hi1)
+
+        self.elementwise(i, regs, leaky)
+
     def vpu_lut(self, i, regs):
         if regs["vpu.in"].wide:
             t = self.tables[i.slot, : 2 * 513].view("<i2").astype(np.int64)

@@ -12,7 +12,8 @@ from isa import FORMATS, REGISTER_WORDS, Instruction
 INPUT, OUTPUT, CONSTANTS = 0x0, 0x10000, 0x20000
 LAYOUT = {name: [field for field, *_ in fields] for name, fields in FORMATS.values()}
 ROUNDINGS = ("half-even", "half-even", "half-up", "half-away", "floor")
-WORDS = ("vpu.drain", "vpu.depthwise", "vpu.pool", "vpu.add", "vpu.mul", "vpu.lut", "vpu.softmax", "vpu.move", "vpu.fill")
+ELEMENTWISE = ("vpu.add", "vpu.mul", "vpu.max", "vpu.prelu", "vpu.lut")
+WORDS = [name for (engine, _), (name, _) in FORMATS.items() if engine == "vpu" and name not in REGISTER_WORDS and name not in ("halt", "sync")]
 
 
 class Writer:
@@ -60,7 +61,7 @@ class Writer:
 
     def in_place(self, word, regs, stream):
         """Whether operand `stream` lies exactly where the result goes."""
-        if word.name not in ("vpu.add", "vpu.mul", "vpu.lut"):
+        if word.name not in ELEMENTWISE:
             return False
         operand, out = regs["vpu.in" if stream == "a" else "vpu.side"], regs["vpu.out"]
         same = ["row_stride", "block_stride", "wide"] + (["plane_stride"] if out.wide else [])
@@ -101,7 +102,7 @@ class Writer:
             a.fields["wide"] = out.fields["wide"] = 0 if name == "vpu.softmax" else a.wide
         quant = self.quant(out.wide)
         tile = dict(a=self.row(), b=self.row(), dst=self.row(), th=th, tw=tw, blocks=blocks, iy0=within(-3, 5), ix0=within(-3, 5))
-        if name in ("vpu.add", "vpu.mul", "vpu.lut") and self.chance(30):  # in place
+        if name in ELEMENTWISE and self.chance(30):  # in place
             a.fields |= out.fields
             tile["dst"] = tile["a"]
         registers = [a, out, quant]
@@ -116,9 +117,13 @@ class Writer:
             if not a.wide:
                 kernel.fields["pad"] = within(-128, 127)
             registers += [kernel]
-        elif name in ("vpu.add", "vpu.mul"):
+        elif name in ("vpu.add", "vpu.mul", "vpu.max"):
+            tile["least"] = int(self.chance(50))
             scale.fields["ma"] = abs(scale.ma) >> 2 if name == "vpu.mul" else scale.ma
             registers += [scale, b]
+        elif name == "vpu.prelu":
+            tile |= dict(slot=0, base=within(0, 16))
+            registers += [scale]
         elif name == "vpu.softmax":
             tile |= dict(slot=1, channels=within(1, 3 * self.hw.array_rows))
         elif name in ("vpu.move", "vpu.fill"):
@@ -128,7 +133,7 @@ class Writer:
 
     def wanted(self, word, regs):
         """What a footprint does not tell: parameter entries are there, and every pooling window has a valid tap."""
-        if word.name == "vpu.depthwise":
+        if word.name in ("vpu.depthwise", "vpu.prelu"):
             return word.base + word.blocks * self.hw.array_rows <= self.hw.param_entries
         if word.name != "vpu.pool":
             return True
@@ -234,7 +239,7 @@ class Writer:
         code["mxu"] = self.until_legal(lambda: self.conv(0)) + self.until_legal(lambda: self.conv(1))
         code["vpu"] = []
         for _ in range(8):
-            name = self.rng.choice(WORDS if code["mxu"] else WORDS[1:])
+            name = self.rng.choice(WORDS if code["mxu"] else [name for name in WORDS if name != "vpu.drain"])
             code["vpu"] += self.until_legal(lambda name=name: self.vector(name), self.wanted)
         self.page = 0
         code["store"] = [
