@@ -16,11 +16,6 @@ pub(crate) struct Rect {
 }
 
 impl Rect {
-    /// All pixels of a tensor.
-    pub(crate) fn whole(shape: Hwc) -> Rect {
-        Rect { y0: 0, y1: shape.h, x0: 0, x1: shape.w }
-    }
-
     /// Rows.
     pub(crate) fn h(&self) -> usize {
         self.y1 - self.y0

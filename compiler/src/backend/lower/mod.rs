@@ -4,7 +4,9 @@
 //! the plan chose.
 
 mod conv;
+mod copies;
 mod elementwise;
+mod factors;
 mod insets;
 mod interpolate;
 mod mover;

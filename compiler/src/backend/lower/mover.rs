@@ -10,26 +10,11 @@ use crate::backend::emitter::Emitter;
 use crate::backend::geometry::Rect;
 use crate::backend::operand::View;
 
-/// Most steps of a mover loop.
-pub(super) const MAX_STEPS: usize = 4095;
+use super::copies::Group;
 
 /// The view of one byte plane.
 pub(super) fn plane_view(view: &View, plane: usize) -> View {
     View { row: view.row + plane * view.plane_stride, ..*view }
-}
-
-/// Byte runs at constant distances on two levels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Group {
-    pub src: usize,
-    pub dst: usize,
-    pub len: usize,
-    pub inner: usize,
-    pub src1: isize,
-    pub dst1: isize,
-    pub outer: usize,
-    pub src0: isize,
-    pub dst0: isize,
 }
 
 /// Mover words of one tile, written out together so that the last carries the note.

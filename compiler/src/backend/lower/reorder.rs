@@ -1,4 +1,7 @@
-//! Reorder: index permutations of a whole tensor, as affine copies that a greedy pass finds.
+//! Reorder: index permutations, tile by tile.
+//!
+//! Where the axes of both tensors are made of the same factors, a tile of the result needs a box of the operand, and is
+//! copied by loops over factors. Where they cross, the operand is needed whole, and elements are copied one by one.
 
 use std::ops::Range;
 
@@ -13,189 +16,203 @@ use crate::backend::plan::Target;
 use crate::backend::steps::dtype;
 use crate::backend::tiling::Candidate;
 
-use super::mover::{Group, MAX_STEPS, Mover, plane_view};
+use super::copies::{Group, Loop, groups};
+use super::factors::{Factor, Factors, Place};
+use super::mover::{Mover, plane_view};
 use super::tiled::{self, Tiled};
 use super::window::channel_note;
 
-struct ReorderWork {
+struct ReorderWork<'a> {
     input: ValueId,
-    shape: Hwc,
+    dims: &'a [usize],
+    perm: &'a [usize],
+    from: Hwc,
+    to: Hwc,
+    factors: Option<Factors>,
     lanes: usize,
-    elements: u64,
+    planes: usize,
 }
 
-impl Tiled for ReorderWork {
-    fn pieces(&self, _tile: Rect, _blocks: Range<usize>) -> Vec<Piece> {
+impl<'a> ReorderWork<'a> {
+    fn new(graph: &'a QGraph, hw: &Hardware, node: usize) -> Option<ReorderWork<'a>> {
+        let node = &graph.nodes[node];
+        let QOp::Reorder { dims, perm } = &node.op else { return None };
+        let shape = |value: ValueId| graph.values[value.0 as usize].shape;
+        let (input, lanes) = (node.inputs[0], hw.array_rows as usize);
+        let (from, to) = (shape(input), shape(node.output));
+        let factors = Factors::new(dims, perm, (from, to), lanes);
+        let planes = planes(dtype(graph, input));
+        Some(ReorderWork { input, dims, perm, from, to, factors, lanes, planes })
+    }
+
+    /// The result's elements in a tile, a range per axis.
+    fn tile_box(&self, tile: Rect, blocks: &Range<usize>) -> [Range<usize>; 3] {
+        let channels = blocks.start * self.lanes..(blocks.end * self.lanes).min(self.to.c);
+        [tile.y0..tile.y1, tile.x0..tile.x1, channels]
+    }
+
+    /// The copies of one plane of a tile, whose operand piece and result lie at `ends`.
+    fn copies(&self, ends: (&Addressing, &Addressing), tile: &[Range<usize>; 3]) -> Vec<Group> {
+        let Some(factors) = &self.factors else {
+            return groups(&self.points(ends, tile), Vec::new());
+        };
+        let boxes = factors.boxes(tile);
+        boxes.iter().flat_map(|ranges| box_copies(factors.all(), ranges, ends)).collect()
+    }
+
+    /// Byte addresses of every element of a tile, in the result's order.
+    fn points(
+        &self,
+        (from, to): (&Addressing, &Addressing),
+        tile: &[Range<usize>; 3],
+    ) -> Vec<(usize, usize)> {
+        let mut strides = vec![1; self.dims.len()];
+        for axis in (1..self.dims.len()).rev() {
+            strides[axis - 1] = strides[axis] * self.dims[axis];
+        }
+        let point = |at: [usize; 3]| {
+            let mut rest = (at[0] * self.to.w + at[1]) * self.to.c + at[2];
+            let mut source = 0;
+            for &axis in self.perm.iter().rev() {
+                source += rest % self.dims[axis] * strides[axis];
+                rest /= self.dims[axis];
+            }
+            let Hwc { w, c, .. } = self.from;
+            (from.byte([source / c / w, source / c % w, source % c]), to.byte(at))
+        };
+        let [rows, columns, channels] = tile;
+        let mut points = Vec::with_capacity(rows.len() * columns.len() * channels.len());
+        for y in rows.clone() {
+            for x in columns.clone() {
+                points.extend(channels.clone().map(|c| point([y, x, c])));
+            }
+        }
+        points
+    }
+}
+
+impl Tiled for ReorderWork<'_> {
+    fn pieces(&self, tile: Rect, blocks: Range<usize>) -> Vec<Piece> {
+        let [y, x, c] = match &self.factors {
+            Some(factors) => factors.source(&self.tile_box(tile, &blocks)),
+            None => [0..self.from.h, 0..self.from.w, 0..self.from.c],
+        };
         vec![Piece {
             value: self.input,
-            rect: Rect::whole(self.shape),
-            b0: 0,
-            b1: self.shape.c.div_ceil(self.lanes),
+            rect: Rect { y0: y.start, y1: y.end, x0: x.start, x1: x.end },
+            b0: c.start / self.lanes,
+            b1: c.end.div_ceil(self.lanes),
         }]
     }
 
-    fn work(&self, _tile: Rect, _n_blocks: usize) -> u64 {
-        self.elements
-    }
-
-    fn whole(&self) -> bool {
-        true
+    fn work(&self, tile: Rect, n_blocks: usize) -> u64 {
+        let innermost = self.factors.as_ref().and_then(|factors| factors.all().last());
+        let channel = Place { axis: 2, stride: 1 };
+        let run = match innermost {
+            Some(factor) if factor.from == channel && factor.to == channel => {
+                factor.extent.min(self.lanes)
+            }
+            Some(_) | None => 1,
+        };
+        let channels = (n_blocks * self.lanes).min(self.to.c);
+        (tile.area() * channels.div_ceil(run) * self.planes) as u64
     }
 }
 
-fn reorder_work(graph: &QGraph, hw: &Hardware, node: usize) -> ReorderWork {
-    let input = graph.nodes[node].inputs[0];
-    let shape = graph.values[input.0 as usize].shape;
-    let elements = (shape.h * shape.w * shape.c * planes(dtype(graph, input))) as u64;
-    ReorderWork { input, shape, lanes: hw.array_rows as usize, elements }
-}
-
-/// Ways to cut a reorder: whole tensors only.
+/// Ways to cut a reorder.
 pub(super) fn candidates(target: &Target<'_>, step: usize) -> Vec<Candidate> {
     let index = target.steps[step].node;
-    tiled::candidates(
-        target,
-        &reorder_work(target.graph, target.hw, index),
-        target.graph.nodes[index].output,
-        1,
-    )
+    ReorderWork::new(target.graph, target.hw, index).map_or_else(Vec::new, |work| {
+        tiled::candidates(target, &work, target.graph.nodes[index].output, 1)
+    })
 }
 
 /// Writes the words of a reorder.
 pub(super) fn emit(e: &mut Emitter<'_>) -> Result<(), BackendError> {
     let index = e.plan.steps[e.step].node;
-    let node = &e.graph.nodes[index];
-    let QOp::Reorder { dims, perm } = &node.op else {
-        return Err(BackendError::Internal("not a reorder".into()));
-    };
-    let work = reorder_work(e.graph, e.hw, index);
-    let out_shape = e.graph.values[node.output.0 as usize].shape;
-    let n_planes = planes(dtype(e.graph, node.output));
-    tiled::emit(e, &work, node.output, |e, run| {
+    let output = e.graph.nodes[index].output;
+    let work = ReorderWork::new(e.graph, e.hw, index)
+        .ok_or_else(|| BackendError::Internal("not a reorder".into()))?;
+    tiled::emit(e, &work, output, |e, run| {
         let mut mover = Mover::new(e.hw);
-        for plane in 0..n_planes {
+        let Piece { rect, b0, .. } = run.pieces[0];
+        for plane in 0..work.planes {
             let from = Addressing {
                 view: plane_view(&run.inputs[0], plane),
-                shape: work.shape,
+                origin: [rect.y0, rect.x0, b0 * work.lanes],
                 lanes: work.lanes,
             };
             let to = Addressing {
                 view: plane_view(&run.out, plane),
-                shape: out_shape,
+                origin: [run.rect.y0, run.rect.x0, run.blocks.start * work.lanes],
                 lanes: work.lanes,
             };
-            mover.copy_groups(&reorder_groups(dims, perm, &from, &to));
+            mover.copy_groups(&work.copies((&from, &to), &work.tile_box(run.rect, &run.blocks)));
         }
-        let note = channel_note(e, node.output, run);
+        let note = channel_note(e, output, run);
         mover.flush(e, note)
     })
 }
 
-/// Byte addresses of a tensor in the scratchpad.
+/// Byte addresses of a piece of a tensor in the scratchpad.
 struct Addressing {
     view: View,
-    shape: Hwc,
+    /// First row, column and channel of the piece.
+    origin: [usize; 3],
     lanes: usize,
 }
 
 impl Addressing {
-    /// Byte address of the element at row-major `[h, w, c]` index `i`.
-    fn byte(&self, i: usize) -> usize {
-        let c = i % self.shape.c;
-        let x = i / self.shape.c % self.shape.w;
-        let y = i / self.shape.c / self.shape.w;
+    /// Byte address of the element at row, column and channel `at` of the whole tensor.
+    fn byte(&self, at: [usize; 3]) -> usize {
+        let [y, x, c] = [0, 1, 2].map(|axis| at[axis] - self.origin[axis]);
         self.view.at(c / self.lanes, y, x).row * self.lanes + c % self.lanes
     }
+
+    /// Bytes from one value of a factor of `extent` to the next, if they are the same everywhere: a channel factor must stay
+    /// inside a block or consist of whole blocks.
+    fn step(&self, place: Place, extent: usize) -> Option<usize> {
+        let Place { axis, stride } = place;
+        match axis {
+            0 => Some(stride * self.view.row_stride * self.lanes),
+            1 => Some(stride * self.lanes),
+            _ if stride.is_multiple_of(self.lanes) => Some(stride * self.view.block_stride),
+            _ => self.lanes.is_multiple_of(stride * extent).then_some(stride),
+        }
+    }
 }
 
-/// The copies that transpose `dims` by `perm`, in as few mover words as a greedy pass finds: elements are walked in the result's order.
-fn reorder_groups(
-    dims: &[usize],
-    perm: &[usize],
-    from: &Addressing,
-    to: &Addressing,
+/// The copies of the elements whose factors lie in `ranges`.
+fn box_copies(
+    factors: &[Factor],
+    ranges: &[Range<usize>],
+    (from, to): (&Addressing, &Addressing),
 ) -> Vec<Group> {
-    let mut strides = vec![1; dims.len()];
-    for i in (0..dims.len().saturating_sub(1)).rev() {
-        strides[i] = strides[i + 1] * dims[i + 1];
-    }
-    let total: usize = dims.iter().product();
-    let mut index = vec![0; perm.len()];
-    let mut runs: Vec<Group> = Vec::new();
-    for out in 0..total {
-        let source: usize = perm.iter().zip(&index).map(|(&axis, &i)| i * strides[axis]).sum();
-        let (src, dst) = (from.byte(source), to.byte(out));
-        match runs.last_mut() {
-            Some(run) if src == run.src + run.len && dst == run.dst + run.len => run.len += 1,
-            _ => runs.push(Group {
-                src,
-                dst,
-                len: 1,
-                inner: 1,
-                src1: 0,
-                dst1: 0,
-                outer: 1,
-                src0: 0,
-                dst0: 0,
-            }),
-        }
-        for (position, &axis) in perm.iter().enumerate().rev() {
-            index[position] += 1;
-            if index[position] < dims[axis] {
-                break;
+    let mut loops = Vec::new();
+    let (mut source, mut result) = ([0; 3], [0; 3]);
+    let mut scattered: Vec<(&Factor, &Range<usize>)> = Vec::new();
+    for (factor, range) in factors.iter().zip(ranges) {
+        let steps = from.step(factor.from, factor.extent).zip(to.step(factor.to, factor.extent));
+        match steps {
+            Some((src, dst)) => {
+                loops.push(Loop { count: range.len(), src, dst });
+                source[factor.from.axis] += range.start * factor.from.stride;
+                result[factor.to.axis] += range.start * factor.to.stride;
             }
-            index[position] = 0;
+            None => scattered.push((factor, range)),
         }
     }
-    outer_groups(inner_groups(runs))
-}
-
-fn distance(a: usize, b: usize) -> isize {
-    b as isize - a as isize
-}
-
-/// Joins runs of equal length at constant distances into inner loops.
-fn inner_groups(runs: Vec<Group>) -> Vec<Group> {
-    let mut out: Vec<Group> = Vec::new();
-    for run in runs {
-        if let Some(g) = out.last_mut()
-            && g.len == run.len
-            && g.inner < MAX_STEPS
-        {
-            let step = g.inner as isize;
-            let (ds, dd) = (distance(g.src, run.src), distance(g.dst, run.dst));
-            if g.inner == 1 || (ds == g.src1 * step && dd == g.dst1 * step) {
-                if g.inner == 1 {
-                    (g.src1, g.dst1) = (ds, dd);
-                }
-                g.inner += 1;
-                continue;
-            }
+    // Every combination of the factors without constant distances, the innermost of the result running fastest.
+    let total: usize = scattered.iter().map(|(_, range)| range.len()).product();
+    let point = |mut rest: usize| {
+        let (mut source, mut result) = (source, result);
+        for (factor, range) in scattered.iter().rev() {
+            let value = range.start + rest % range.len();
+            rest /= range.len();
+            source[factor.from.axis] += value * factor.from.stride;
+            result[factor.to.axis] += value * factor.to.stride;
         }
-        out.push(run);
-    }
-    out
-}
-
-/// Joins equal inner loops at constant distances into outer loops.
-fn outer_groups(groups: Vec<Group>) -> Vec<Group> {
-    let mut out: Vec<Group> = Vec::new();
-    for group in groups {
-        if let Some(g) = out.last_mut()
-            && (g.len, g.inner, g.src1, g.dst1) == (group.len, group.inner, group.src1, group.dst1)
-            && g.outer < MAX_STEPS
-        {
-            let step = g.outer as isize;
-            let (ds, dd) = (distance(g.src, group.src), distance(g.dst, group.dst));
-            if g.outer == 1 || (ds == g.src0 * step && dd == g.dst0 * step) {
-                if g.outer == 1 {
-                    (g.src0, g.dst0) = (ds, dd);
-                }
-                g.outer += 1;
-                continue;
-            }
-        }
-        out.push(group);
-    }
-    out
+        (from.byte(source), to.byte(result))
+    };
+    groups(&(0..total).map(point).collect::<Vec<_>>(), loops)
 }

@@ -37,11 +37,6 @@ pub(super) trait Tiled {
         false
     }
 
-    /// Whether a tile must be the whole result.
-    fn whole(&self) -> bool {
-        false
-    }
-
     /// Most channel blocks of a tile.
     fn max_blocks(&self) -> usize {
         MAX_BLOCKS
@@ -64,13 +59,9 @@ pub(super) fn candidates(
     let value = &target.graph.values[output.0 as usize];
     let shape = value.shape;
     let n_blocks = blocks(shape.c, lanes);
-    let widths = if op.whole() { vec![shape.w] } else { cuts(shape.w, op.max_width()) };
-    let heights = if op.whole() { vec![shape.h] } else { cuts(shape.h, MAX_TILE) };
-    let depths = if op.all_channels() || op.whole() {
-        vec![n_blocks]
-    } else {
-        cuts(n_blocks, op.max_blocks())
-    };
+    let widths = cuts(shape.w, op.max_width());
+    let heights = cuts(shape.h, MAX_TILE);
+    let depths = if op.all_channels() { vec![n_blocks] } else { cuts(n_blocks, op.max_blocks()) };
     let mut out = Vec::new();
     for &tw in &widths {
         for &th in &heights {
