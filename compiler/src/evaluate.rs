@@ -31,6 +31,16 @@ pub(crate) fn evaluate(op: &Op, x: &[Operand<'_>], shape: &[usize]) -> Option<Ve
             let along: Vec<usize> = perm.iter().map(|&axis| from[axis]).collect();
             indices(shape).map(|index| x[0].data[dot(&index, &along)]).collect()
         }
+        Op::Gather { indices: lists } => {
+            let from = strides(x[0].shape);
+            let offsets = lists.iter().zip(from);
+            let offsets: Vec<Vec<usize>> =
+                offsets.map(|(list, stride)| list.iter().map(|i| i * stride).collect()).collect();
+            let place = |index: &[usize]| -> usize {
+                index.iter().zip(&offsets).map(|(&i, along)| along[i]).sum()
+            };
+            indices(shape).map(|index| x[0].data[place(&index)]).collect()
+        }
         Op::Pad { before, value, .. } => pad(x[0], before, *value, shape),
         Op::Softmax { axis } => softmax(x[0], *axis),
         Op::Conv { .. }

@@ -4,6 +4,7 @@
 //! after import unless the user fixed it otherwise. Nodes stand in topological order; a value has one producer
 //! (a node, a graph input, or a constant).
 
+use crate::indices::Indices;
 use crate::tensor::{DType, Tensor};
 
 /// Index into [`Graph::values`].
@@ -161,6 +162,12 @@ pub enum Op {
         /// Value of the added elements.
         value: f32,
     },
+    /// `y[i, j, ..] = x[indices[0][i], indices[1][j], ..]`: one index list per axis. From Slice, Split, nearest Resize,
+    /// repeating borders of Pad, and Gather with constant indices.
+    Gather {
+        /// Indices of the operand along each axis.
+        indices: Vec<Indices>,
+    },
     /// Softmax over one axis (older opsets' flattened form is rewritten at import).
     Softmax {
         /// Axis normalised, non-negative.
@@ -233,6 +240,7 @@ impl Op {
             | Op::Reshape
             | Op::Transpose { .. }
             | Op::Pad { .. }
+            | Op::Gather { .. }
             | Op::Softmax { .. } => (1, 1),
         }
     }
@@ -268,6 +276,7 @@ impl Op {
             Op::Reshape => "reshape",
             Op::Transpose { .. } => "transpose",
             Op::Pad { .. } => "pad",
+            Op::Gather { .. } => "gather",
             Op::Softmax { .. } => "softmax",
         }
     }

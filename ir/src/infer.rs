@@ -6,6 +6,7 @@
 use thiserror::Error;
 
 use crate::graph::{Interpolation, Op, Window};
+use crate::indices::Indices;
 use crate::tensor::element_count;
 
 /// Shapes an operator may have as its result, given its operands.
@@ -155,6 +156,22 @@ pub enum ShapeError {
         /// Axes of the operand.
         expected: usize,
     },
+    /// Index lists for another number of axes.
+    #[error("found index lists for {found} axes, expected {expected}")]
+    IndexAxes {
+        /// Lists given.
+        found: usize,
+        /// Axes of the operand.
+        expected: usize,
+    },
+    /// Indices that the operand does not have, or none at all.
+    #[error("the elements taken along axis {axis} are none, or outside its {extent} elements")]
+    Indices {
+        /// The axis.
+        axis: usize,
+        /// Its extent.
+        extent: usize,
+    },
     /// Places between elements that the operand does not have, or none at all.
     #[error("the places along axis {axis} are none, or outside its {extent} elements")]
     Places {
@@ -193,6 +210,7 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Rule, ShapeError> {
         Op::Reshape => Rule::Elements(element_count(inputs[0]).ok_or(ShapeError::TooLarge)?),
         Op::Transpose { perm } => Rule::Exact(transpose(perm, inputs[0])?),
         Op::Pad { before, after, .. } => Rule::Exact(pad(before, after, inputs[0])?),
+        Op::Gather { indices } => Rule::Exact(gather(indices, inputs[0])?),
         Op::Softmax { axis } => {
             check_axes(&[*axis], inputs[0].len())?;
             Rule::Exact(inputs[0].to_vec())
@@ -447,6 +465,18 @@ fn pad(before: &[usize], after: &[usize], input: &[usize]) -> Result<Vec<usize>,
         .ok_or(ShapeError::TooLarge)
 }
 
+fn gather(indices: &[Indices], input: &[usize]) -> Result<Vec<usize>, ShapeError> {
+    if indices.len() != input.len() {
+        return Err(ShapeError::IndexAxes { found: indices.len(), expected: input.len() });
+    }
+    for (axis, (list, &extent)) in indices.iter().zip(input).enumerate() {
+        if list.max().is_none_or(|max| max >= extent) {
+            return Err(ShapeError::Indices { axis, extent });
+        }
+    }
+    Ok(indices.iter().map(Indices::len).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -552,6 +582,15 @@ mod tests {
         assert!(infer(&Op::Transpose { perm: vec![0, 0] }, &[&[2, 3]]).is_err());
         assert!(infer(&Op::ReduceMean { axes: vec![1, 0] }, &[&[2, 3]]).is_err());
         assert!(infer(&Op::Softmax { axis: 2 }, &[&[2, 3]]).is_err());
+        let gather = |lists: &[&[usize]]| {
+            let indices = lists.iter().map(|list| list.iter().copied().collect()).collect();
+            infer(&Op::Gather { indices }, &[&[2, 3]])
+        };
+        assert_eq!(gather(&[&[1], &[2, 2, 0, 1]]), Ok(Rule::Exact(vec![1, 4])));
+        assert_eq!(gather(&[&[0]]), Err(ShapeError::IndexAxes { found: 1, expected: 2 }));
+        let outside = Err(ShapeError::Indices { axis: 1, extent: 3 });
+        assert_eq!(gather(&[&[0], &[3]]), outside);
+        assert_eq!(gather(&[&[0], &[]]), outside);
         let norm = Op::BatchNorm { epsilon: 1e-5 };
         assert!(infer(&norm, &[&[1, 3, 2], &[3], &[3], &[3], &[2]]).is_err());
         assert!(infer(&Op::Dense, &[&[], &[7, 5]]).is_err());

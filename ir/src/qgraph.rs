@@ -9,6 +9,7 @@ use std::fmt;
 use isa::numerics::{Requant, Rounding};
 
 pub use crate::graph::{ValueId, Window};
+pub use crate::indices::{Indices, Run};
 
 /// An integer network.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -219,6 +220,11 @@ pub enum QOp {
         /// Stored integer of the border.
         value: i32,
     },
+    /// `y[i, j, k] = x[h[i], w[j], c[k]]`: slices, repetitions, nearest resizing, reflected borders.
+    Gather {
+        /// Indices of the operand along h, w, c.
+        indices: [Indices; 3],
+    },
     /// Index permutation: the operand's `[h, w, c]` row-major order seen as `dims`, transposed by `perm`, seen as the
     /// result's `[h, w, c]`.
     Reorder {
@@ -293,6 +299,7 @@ impl QOp {
             QOp::Softmax { .. } => "softmax",
             QOp::Concat { .. } => "concat",
             QOp::Pad { .. } => "pad",
+            QOp::Gather { .. } => "gather",
             QOp::Reorder { .. } => "reorder",
         }
     }

@@ -6,6 +6,7 @@ use isa::numerics::{Requant, Rounding};
 use proptest::prelude::*;
 
 use crate::graph::{Graph, Node, Op, Value, ValueId, Window};
+use crate::indices::Indices;
 use crate::infer::{Rule, infer};
 use crate::qgraph::{Bounds, Hwc, Point, QGraph, QNode, QOp, QType, QValue, QWeights, View};
 use crate::tensor::{DType, Tensor};
@@ -96,7 +97,7 @@ impl FloatMaker {
             dilation: [1, 1],
             pad: [bit(22), 0, 1, bit(20) * bit(23)],
         };
-        let op = match word % 13 {
+        let op = match word % 14 {
             0 if image => {
                 let w = self.constant(&[3, shape[1], window.kernel[0], window.kernel[1]], word);
                 let b = self.constant(&[3], word);
@@ -136,6 +137,17 @@ impl FloatMaker {
                 value: -0.0,
             },
             12 => Op::Softmax { axis: shape.len() - 1 },
+            13 => {
+                // The last axis backwards, or the first one twice.
+                let mut indices: Vec<Indices> = shape.iter().map(|&n| Indices::all(n)).collect();
+                let last = shape.len() - 1;
+                if bit(20) == 1 && shape[last] > 1 {
+                    indices[last] = (0..shape[last]).rev().collect();
+                } else {
+                    indices[0] = (0..2 * shape[0]).map(|i| i / 2).collect();
+                }
+                Op::Gather { indices }
+            }
             _ => Op::Clip {
                 lo: [0.0, f32::NEG_INFINITY, -1e-7][word as usize / 13 % 3],
                 hi: f32::INFINITY,
@@ -260,6 +272,13 @@ impl IntegerMaker {
             6 => {
                 let y = same(self, Hwc { h: shape.w, w: shape.h, c: shape.c });
                 let op = QOp::Reorder { dims: shape.extents().to_vec(), perm: vec![1, 0, 2] };
+                self.node(op, vec![x], y, word)
+            }
+            9 => {
+                let y = same(self, Hwc { h: 2 * shape.h, w: shape.w.div_ceil(2), c: 1 });
+                let rows = (0..2 * shape.h).map(|i| i / 2).collect();
+                let columns = (0..shape.w).step_by(2).collect();
+                let op = QOp::Gather { indices: [rows, columns, Indices::all(1)] };
                 self.node(op, vec![x], y, word)
             }
             7 if dtype == QType::I8 => {

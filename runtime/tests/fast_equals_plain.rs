@@ -273,6 +273,22 @@ proptest! {
     }
 
     #[test]
+    fn gather(
+        shape in extents(),
+        picks in prop::array::uniform3(prop::collection::vec(any::<prop::sample::Index>(), 1..7)),
+        dtype in dtype(),
+        seed in any::<u32>(),
+    ) {
+        let lists: [Vec<usize>; 3] =
+            std::array::from_fn(|i| picks[i].iter().map(|pick| pick.index(shape[i])).collect());
+        let extents = [lists[0].len(), lists[1].len(), lists[2].len()];
+        let (x, y) = (value(shape, dtype, 0), value(extents, dtype, 0));
+        let data = tensor(&x, seed);
+        let op = QOp::Gather { indices: lists.map(|list| list.into_iter().collect()) };
+        run_both(&single_rounded(op, [x], y, Rounding::HalfEven), &[data]);
+    }
+
+    #[test]
     fn tables(shape in extents(), seed in any::<u32>(), steep in 0.01..2.0_f64) {
         let (x, mut y) = (value(shape, QType::I8, 0), value(shape, QType::I8, -128));
         let data = tensor(&x, seed);

@@ -224,6 +224,17 @@ fn border_on_every_axis() {
 }
 
 #[test]
+fn gather_picks_by_a_list_per_axis() {
+    // Rows (1 2)(3 4) and (5 6)(7 8): the second row first and last, the first column twice, channels exchanged.
+    let lists = [vec![1, 0, 1], vec![0, 0], vec![1, 0]];
+    let indices = lists.map(|list| list.into_iter().collect());
+    let (x, y) = (value([2, 2, 2], QType::I8, 3), value([3, 2, 2], QType::I8, 3));
+    let graph = single(QOp::Gather { indices }, [x], y);
+    let expected = [6, 5, 6, 5, 2, 1, 2, 1, 6, 5, 6, 5];
+    assert_eq!(elements(&graph, [bytes([2, 2, 2], &[1, 2, 3, 4, 5, 6, 7, 8])]), expected);
+}
+
+#[test]
 fn channel_shuffle_is_a_reorder() {
     // Two groups of three channels, (0 1 2)(3 4 5), become 0 3 1 4 2 5 at each of two pixels.
     let op = QOp::Reorder { dims: vec![2, 2, 3], perm: vec![0, 2, 1] };

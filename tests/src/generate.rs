@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ir::qgraph::{
-    Bounds, Hwc, Point, QGraph, QNode, QOp, QType, QValue, QWeights, ValueId, View, Window,
+    Bounds, Hwc, Indices, Point, QGraph, QNode, QOp, QType, QValue, QWeights, ValueId, View, Window,
 };
 use isa::Hardware;
 use isa::numerics::Requant;
@@ -136,11 +136,11 @@ impl<R: Rng> Generator<'_, R> {
 
     fn node(&mut self, input: ValueId) -> ValueId {
         let (_, dtype, _) = self.of(input);
-        match self.rng.random_range(0..21) {
+        match self.rng.random_range(0..26) {
             0..=6 => self.conv(input),
             7 | 8 => self.depthwise(input),
             9 | 10 => self.residual(input),
-            11 => self.mul(input),
+            11 | 22 => self.mul(input),
             12 => self.rescale(input),
             13 => self.max_pool(input),
             14 => self.average_pool(input),
@@ -148,7 +148,8 @@ impl<R: Rng> Generator<'_, R> {
             16 if dtype == QType::I8 => self.softmax(input),
             17 => self.concat(input),
             18 => self.pad(input),
-            19 => self.interpolate(input),
+            19 | 20 => self.gather(input),
+            21 => self.interpolate(input),
             _ => self.reorder(input),
         }
     }
@@ -423,19 +424,25 @@ impl<R: Rng> Generator<'_, R> {
     fn concat(&mut self, input: ValueId) -> ValueId {
         let (shape, _, _) = self.of(input);
         let axis = self.rng.random_range(0..3usize);
-        // Another value of the same scale: a pooled copy with a 1x1 window, or the value itself.
-        let window = Window { kernel: [1; 2], stride: [1; 2], dilation: [1; 2], pad: [0; 4] };
-        let copy = self.same_scale(input, shape);
-        let copy = self.push("MaxPool", QOp::MaxPool { window }, vec![input], copy);
-        let mut out = shape;
-        match axis {
-            0 => out.h *= 2,
-            1 => out.w *= 2,
-            _ => out.c *= 2,
+        // Parts of the value itself, of any extent along the axis.
+        let mut parts = vec![input];
+        let mut out = shape.extents();
+        for _ in 0..*pick(self.rng, &[1, 1, 1, 2, 5]) {
+            let extent = self.rng.random_range(1..=shape.extents()[axis]);
+            let mut indices = shape.extents().map(Indices::all);
+            indices[axis] = Indices::all(extent);
+            let [h, w, c] = [0, 1, 2].map(|axis| indices[axis].len());
+            let part = self.same_scale(input, Hwc { h, w, c });
+            parts.push(self.push("Gather", QOp::Gather { indices }, vec![input], part));
+            out[axis] += extent;
         }
-        let output = self.same_scale(input, out);
+        let [h, w, c] = out;
+        let output = self.same_scale(input, Hwc { h, w, c });
         self.count(format!("concat axis {axis}"));
-        self.push("Concat", QOp::Concat { axis }, vec![input, copy], output)
+        if parts.len() > 2 {
+            self.count("concat of many");
+        }
+        self.push("Concat", QOp::Concat { axis }, parts, output)
     }
 
     fn pad(&mut self, input: ValueId) -> ValueId {
@@ -489,20 +496,89 @@ impl<R: Rng> Generator<'_, R> {
         self.push("Interpolate", op, vec![input], output)
     }
 
-    fn reorder(&mut self, input: ValueId) -> ValueId {
-        let (shape, _, _) = self.of(input);
-        let dims = vec![shape.h, shape.w, shape.c];
-        let mut perm = vec![0, 1, 2];
-        for i in (1..3).rev() {
-            perm.swap(i, self.rng.random_range(0..=i));
-        }
-        let n = shape.h * shape.w * shape.c;
-        let moved = [dims[perm[0]], dims[perm[1]], dims[perm[2]]];
-        let out = if self.rng.random_bool(0.5) {
-            Hwc { h: 1, w: 1, c: n }
-        } else {
-            Hwc { h: moved[0], w: moved[1], c: moved[2] }
+    /// A slice, a nearest resize or a repeating border on each axis, or nothing.
+    fn gather(&mut self, input: ValueId) -> ValueId {
+        let extents = self.of(input).0.extents();
+        let indices = extents.map(|extent| self.indices(extent));
+        let [h, w, c] = [0, 1, 2].map(|axis| indices[axis].len());
+        let output = self.same_scale(input, Hwc { h, w, c });
+        self.push("Gather", QOp::Gather { indices }, vec![input], output)
+    }
+
+    fn indices(&mut self, extent: usize) -> Indices {
+        let n = extent as i64;
+        let (name, list): (&str, Vec<i64>) = match self.rng.random_range(0..9) {
+            0 | 1 => {
+                let (a, b) = (self.rng.random_range(0..n), self.rng.random_range(0..n));
+                let step = self.rng.random_range(1..4);
+                ("slice", (a.min(b)..=a.max(b)).step_by(step).collect())
+            }
+            2 => ("reversed", (0..n).rev().step_by(self.rng.random_range(1..3)).collect()),
+            3 | 4 => {
+                // Any ratio, any phase.
+                let (to, phase) =
+                    (self.rng.random_range(1..2 * n + 2), self.rng.random_range(0..n));
+                ("resized", (0..to).map(|i| ((i * n + phase) / to).min(n - 1)).collect())
+            }
+            5 => {
+                let (before, after) = (self.rng.random_range(0..4), self.rng.random_range(0..4));
+                ("edge", (-before..n + after).map(|i| i.clamp(0, n - 1)).collect())
+            }
+            6 => {
+                let period = (2 * n - 2).max(1);
+                let reflect = |i: i64| i.rem_euclid(period).min(2 * n - 2 - i.rem_euclid(period));
+                ("reflected", (-2..n + 1).map(reflect).collect())
+            }
+            _ => return Indices::all(extent),
         };
+        self.count(name);
+        list.into_iter().map(|i| i as usize).collect()
+    }
+
+    /// A permutation of the axes, or of factors of them: shuffled channels, blocks of pixels that become channels and back.
+    fn reorder(&mut self, input: ValueId) -> ValueId {
+        let Hwc { h, w, c } = self.of(input).0;
+        let factor = |n: usize| (2..=n).find(|&f| n.is_multiple_of(f)).unwrap_or(1);
+        let (fh, fw, fc) = (factor(h), factor(w), factor(c));
+        let deep = factor(c / fc);
+        let (name, dims, perm, out) = match self.rng.random_range(0..7) {
+            0 => ("shuffled channels", vec![h, w, fc, c / fc], vec![0, 1, 3, 2], Hwc { h, w, c }),
+            1 => (
+                "depth to space",
+                vec![h, w, fc, deep, c / fc / deep],
+                vec![0, 2, 1, 3, 4],
+                Hwc { h: h * fc, w: w * deep, c: c / fc / deep },
+            ),
+            2 => (
+                "space to depth",
+                vec![h / fh, fh, w / fw, fw, c],
+                vec![0, 2, 1, 3, 4],
+                Hwc { h: h / fh, w: w / fw, c: c * fh * fw },
+            ),
+            3 => ("transposed pixels", vec![h, w, c], vec![1, 0, 2], Hwc { h: w, w: h, c }),
+            _ => {
+                let dims = vec![h, w, c];
+                let mut perm = vec![0, 1, 2];
+                for i in (1..3).rev() {
+                    perm.swap(i, self.rng.random_range(0..=i));
+                }
+                let moved = [dims[perm[0]], dims[perm[1]], dims[perm[2]]];
+                match self.rng.random_range(0..3) {
+                    0 => ("flattened", dims, perm, Hwc { h: 1, w: 1, c: h * w * c }),
+                    // Other borders between h, w and c, which may cross the operand's.
+                    1 => {
+                        let out =
+                            Hwc { h: factor(h * w * c), w: 1, c: h * w * c / factor(h * w * c) };
+                        ("crossing axes", dims, perm, out)
+                    }
+                    _ => {
+                        let out = Hwc { h: moved[0], w: moved[1], c: moved[2] };
+                        ("transposed", dims, perm, out)
+                    }
+                }
+            }
+        };
+        self.count(name);
         let output = self.same_scale(input, out);
         self.push("Reorder", QOp::Reorder { dims, perm }, vec![input], output)
     }

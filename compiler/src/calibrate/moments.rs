@@ -150,6 +150,16 @@ fn result(graph: &Graph, node: &Node, known: &[Option<Moments>]) -> Option<Momen
                 x.mixed()
             }
         }
+        Op::Gather { indices } => match indices.get(1) {
+            Some(channels) if x.mean.len() > 1 => {
+                let pick = |of: &[f64]| -> Vec<f64> {
+                    channels.iter().map(|c| of[if of.len() == 1 { 0 } else { c }]).collect()
+                };
+                let (mean, std) = (pick(&x.mean), pick(&x.std));
+                Moments { mean, std, range: x.range }
+            }
+            Some(_) | None => x.clone(),
+        },
         Op::Pad { value, .. } => {
             let border = Range { lo: f64::from(*value), hi: f64::from(*value) };
             let x = x.for_channels(y_channels);

@@ -48,7 +48,7 @@ fn hoist(graph: &mut Graph, index: usize) -> Option<usize> {
             graph.nodes.remove(before);
             Some(index - 1)
         }
-        Op::Reshape | Op::Transpose { .. } | Op::MaxPool { .. } => {
+        Op::Reshape | Op::Transpose { .. } | Op::Gather { .. } | Op::MaxPool { .. } => {
             let output = graph.nodes[index].output;
             let wanted = format!("{}/before_{}", name(graph, output), graph.nodes[before].name);
             let clipped = add_value(graph, wanted, shape(graph, source).to_vec());
@@ -116,6 +116,7 @@ fn is_arithmetic(op: &Op) -> bool {
         | Op::Concat { .. }
         | Op::Reshape
         | Op::Transpose { .. }
+        | Op::Gather { .. }
         | Op::Pad { .. }
         | Op::Softmax { .. } => false,
     }

@@ -8,7 +8,7 @@ use super::{Changes, Context, Pass, PassError};
 /// See the module.
 pub(super) const PASS: Pass<Graph> = Pass {
     name: "remove-identity",
-    about: "remove reshapes, transposes, clips, pads, means and pools that change nothing",
+    about: "remove reshapes, transposes, gathers, clips, pads, means and pools that change nothing",
     run,
 };
 
@@ -30,6 +30,7 @@ fn is_identity(graph: &Graph, node: &Node) -> bool {
     match &node.op {
         Op::Reshape => x == y,
         Op::Transpose { perm } => perm.iter().enumerate().all(|(i, &axis)| i == axis),
+        Op::Gather { indices } => indices.iter().zip(x).all(|(list, &extent)| list.is_all(extent)),
         Op::Clip { lo, hi } => *lo == f32::NEG_INFINITY && *hi == f32::INFINITY,
         Op::Pad { before, after, .. } => before.iter().chain(after).all(|&amount| amount == 0),
         Op::ReduceMean { axes } => axes.iter().all(|&axis| x[axis] == 1),
@@ -55,6 +56,7 @@ fn is_point(window: &Window) -> bool {
 mod tests {
     use super::*;
     use crate::testing::{Build, check_pass};
+    use ir::indices::Indices;
 
     #[test]
     fn removes_each_kind() {
@@ -66,6 +68,7 @@ mod tests {
         for op in [
             Op::Reshape,
             Op::Transpose { perm: vec![0, 1, 2, 3] },
+            Op::Gather { indices: s.iter().map(|&extent| Indices::all(extent)).collect() },
             Op::Clip { lo: f32::NEG_INFINITY, hi: f32::INFINITY },
             Op::Pad { before: vec![0; 4], after: vec![0; 4], value: 3.0 },
             Op::ReduceMean { axes: vec![0] },
@@ -77,7 +80,7 @@ mod tests {
         }
         let graph = b.finish(&[y]);
         let (after, changes) = check_pass(&PASS, &graph);
-        assert_eq!((after.nodes.len(), changes), (1, Changes(8)));
+        assert_eq!((after.nodes.len(), changes), (1, Changes(9)));
         assert_eq!(check_pass(&PASS, &after).1, Changes(0));
     }
 

@@ -88,9 +88,12 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
             Some("it has no integer form before the passes have rewritten it".to_owned())
         }
         Op::Conv { .. } | Op::MaxPool { .. } => None,
-        Op::Dense | Op::Clip { .. } | Op::Concat { .. } | Op::Reshape | Op::Transpose { .. } => {
-            None
-        }
+        Op::Dense
+        | Op::Clip { .. }
+        | Op::Concat { .. }
+        | Op::Reshape
+        | Op::Transpose { .. }
+        | Op::Gather { .. } => None,
     }
 }
 
@@ -112,6 +115,7 @@ fn activations(node: &Node) -> &[ValueId] {
         | Op::Reshape
         | Op::Transpose { .. }
         | Op::Pad { .. }
+        | Op::Gather { .. }
         | Op::Softmax { .. } => &node.inputs,
     }
 }

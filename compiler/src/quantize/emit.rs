@@ -6,6 +6,7 @@
 
 mod elementwise;
 mod finish;
+mod gather;
 mod interpolate;
 mod join;
 mod linear;
@@ -86,7 +87,7 @@ impl<'a> Emitter<'a> {
     /// The integer graph.
     pub(super) fn run(mut self, fusion: &Fusion) -> Result<QGraph, QuantizeError> {
         for &input in &self.graph.inputs {
-            let layout = Layout::standard(self.shape(input));
+            let layout = self.input_layout(input);
             let id = self.named_value(input, layout.hwc);
             self.q.inputs.push(id);
             self.stored.insert(input, Stored { id, layout });
@@ -96,6 +97,26 @@ impl<'a> Emitter<'a> {
         }
         self.finish();
         Ok(self.q)
+    }
+
+    /// How an input is stored. The host stores it in any order, so one that is only transposed (an image with channels last)
+    /// lies as its first transpose would have it.
+    fn input_layout(&self, input: ValueId) -> Layout {
+        let shape = self.shape(input);
+        let users = self.graph.nodes.iter().filter(|node| node.inputs.contains(&input));
+        let perms: Option<Vec<&[usize]>> = users
+            .map(|node| match &node.op {
+                Op::Transpose { perm } => Some(perm.as_slice()),
+                _ => None,
+            })
+            .collect();
+        match perms.as_deref() {
+            Some([perm, ..]) => {
+                let transposed: Vec<usize> = perm.iter().map(|&axis| shape[axis]).collect();
+                Layout::standard(&transposed).before_transpose(perm)
+            }
+            Some([]) | None => Layout::standard(shape),
+        }
     }
 
     fn group(&mut self, group: Group<'_>) -> Result<(), QuantizeError> {
@@ -117,6 +138,7 @@ impl<'a> Emitter<'a> {
             }
             Op::Concat { axis } => self.concat(group, *axis),
             Op::Pad { before, after, value } => self.pad(group, before, after, *value),
+            Op::Gather { indices } => self.gather(group, indices),
             Op::Softmax { axis } => self.softmax(group, *axis),
             Op::Reshape => {
                 self.reshape(group, x);
@@ -357,6 +379,9 @@ pub(super) fn onnx_name(op: &Op) -> &'static str {
         Op::Reshape => "Reshape",
         Op::Transpose { .. } => "Transpose",
         Op::Pad { .. } => "Pad",
+        // One run per axis is a slice; what repeats elements or jumps between them is not.
+        Op::Gather { indices } if indices.iter().all(|list| list.runs().len() == 1) => "Slice",
+        Op::Gather { .. } => "Gather",
         Op::Softmax { .. } => "Softmax",
     }
 }

@@ -79,6 +79,7 @@ fn saturates(op: &Op) -> bool {
         | Op::Reshape
         | Op::Transpose { .. }
         | Op::Pad { .. }
+        | Op::Gather { .. }
         | Op::Softmax { .. } => false,
     }
 }

@@ -39,7 +39,12 @@ impl Layout {
     /// How tensors are stored unless something else is known: images `[n, c, h, w]` with channels innermost, others in
     /// row-major order with the last axis as channels. What is left over joins h.
     pub(super) fn standard(shape: &[usize]) -> Layout {
-        let groups = match shape.len() {
+        Layout::of_groups(shape, &Layout::standard_groups(shape.len()))
+    }
+
+    /// All axes of a tensor with `rank` axes, as [`Layout::standard`] arranges them.
+    pub(super) fn standard_groups(rank: usize) -> Groups {
+        match rank {
             4 => [vec![0, 2], vec![3], vec![1]],
             rank => {
                 let (c, w) = (rank.checked_sub(1), rank.checked_sub(2).filter(|_| rank > 2));
@@ -49,8 +54,7 @@ impl Layout {
                     c.into_iter().collect(),
                 ]
             }
-        };
-        Layout::of_groups(shape, &groups)
+        }
     }
 
     /// Row-major order of the ONNX shape, stored with the extents this layout has.
@@ -88,6 +92,11 @@ impl Layout {
         let renamed =
             |axis: &usize| perm.iter().position(|p| p == axis).expect("perm names every axis");
         Layout { order: self.order.iter().map(renamed).collect(), hwc: self.hwc }
+    }
+
+    /// The layout that [`Layout::transposed`] turns into this one.
+    pub(super) fn before_transpose(&self, perm: &[usize]) -> Layout {
+        Layout { order: self.order.iter().map(|&axis| perm[axis]).collect(), hwc: self.hwc }
     }
 
     /// `dims` and `perm` of the reorder that turns this layout into one of order `target`, for a tensor of `shape`.
@@ -223,6 +232,7 @@ mod tests {
         let image = Layout::standard(&[1, 3, 4, 5]);
         let last = image.transposed(&[0, 2, 3, 1]);
         assert_eq!(last.order, [1, 2, 3]);
+        assert_eq!(last.before_transpose(&[0, 2, 3, 1]), image);
         assert_eq!(last.groups(&[1, 4, 5, 3]).unwrap(), [vec![1], vec![2], vec![3]]);
     }
 

@@ -53,7 +53,7 @@ impl Sets {
             let moves = match node.op {
                 // A mean of neighbours lies between them.
                 Op::Interpolate { .. } => true,
-                Op::MaxPool { .. } | Op::Reshape | Op::Transpose { .. } => true,
+                Op::MaxPool { .. } | Op::Reshape | Op::Transpose { .. } | Op::Gather { .. } => true,
                 Op::Pad { value, .. } => value == 0.0,
                 _ => false,
             };
@@ -117,6 +117,7 @@ fn has_own_range(op: &Op) -> bool {
         | Op::Reshape
         | Op::Transpose { .. }
         | Op::Pad { .. }
+        | Op::Gather { .. }
         | Op::Softmax { .. } => false,
     }
 }

@@ -1,5 +1,7 @@
 //! Whole networks: quantized, run by the integer runtime, compared with float.
 
+mod movement;
+
 use ir::graph::{Graph, Op, ValueId, Window};
 use ir::qgraph::{QOp, QType};
 use isa::hardware::Hardware;

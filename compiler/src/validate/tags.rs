@@ -126,6 +126,17 @@ impl<'a> Tensors<'a> {
         let shape = self.shape(node.output);
         let n_planes = self.planes(node.output);
         let mut out = Vec::with_capacity(n_planes * count(shape));
+        if let QOp::Gather { indices } = &node.op {
+            let [rows, columns, channels]: [Vec<usize>; 3] =
+                [0, 1, 2].map(|axis| indices[axis].iter().collect());
+            for plane in 0..n_planes {
+                for (&y, &x) in rows.iter().flat_map(|y| columns.iter().map(move |x| (y, x))) {
+                    let tag = |&c: &usize| self.tag(node.inputs[0], plane, [y, x, c]);
+                    out.extend(channels.iter().map(tag));
+                }
+            }
+            return out;
+        }
         for plane in 0..n_planes {
             for y in 0..shape.h {
                 for x in 0..shape.w {
@@ -178,7 +189,9 @@ impl<'a> Tensors<'a> {
                 let at = [pixel / from.w, pixel % from.w, index % from.c];
                 self.tag(node.inputs[0], plane, at)
             }
-            QOp::Conv { .. }
+            // `moved` walks the lists itself.
+            QOp::Gather { .. }
+            | QOp::Conv { .. }
             | QOp::Add { .. }
             | QOp::Mul { .. }
             | QOp::Rescale { .. }
@@ -194,7 +207,7 @@ impl<'a> Tensors<'a> {
 /// Whether an operator only moves elements.
 pub(super) fn moves(op: &QOp) -> bool {
     match op {
-        QOp::Concat { .. } | QOp::Pad { .. } | QOp::Reorder { .. } => true,
+        QOp::Concat { .. } | QOp::Pad { .. } | QOp::Gather { .. } | QOp::Reorder { .. } => true,
         QOp::Conv { .. }
         | QOp::Add { .. }
         | QOp::Mul { .. }

@@ -15,6 +15,7 @@ mod conditional;
 mod constant;
 mod conv;
 mod conv_transpose;
+mod depth_to_space;
 mod dropout;
 mod elementwise;
 mod expand;
@@ -94,6 +95,7 @@ pub static OPS: &[OpSpec] = &[
     arithmetic::COS,
     scan::CUM_PROD,
     scan::CUM_SUM,
+    depth_to_space::DEPTH_TO_SPACE,
     elementwise::DIV,
     dropout::DROPOUT,
     compare::EQUAL,
@@ -154,6 +156,7 @@ pub static OPS: &[OpSpec] = &[
     constant::SIZE,
     slice::SLICE,
     softmax::SOFTMAX,
+    depth_to_space::SPACE_TO_DEPTH,
     split::SPLIT,
     arithmetic::SQRT,
     reshape::SQUEEZE,

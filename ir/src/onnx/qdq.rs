@@ -20,6 +20,7 @@
 //! | `lut8` | Cast and Gather from the 256 results: the function is no longer known, the table is exact |
 //! | `softmax` | Softmax over the channels |
 //! | `concat`, `pad` | Concat, Pad |
+//! | `gather` | Gather of stored integers, along each axis of which not all are taken |
 //! | `reorder` | Reshape and Transpose of stored integers |
 //! | bounds narrower than the storage type | Relu or Clip in front of QuantizeLinear |
 //!
@@ -138,6 +139,10 @@ fn write(writer: &mut Writer<'_>, node: &QNode) -> Result<(), String> {
         }
         QOp::Pad { before, after, value } => {
             join::pad(writer, node, before, after, *value);
+            Ok(())
+        }
+        QOp::Gather { indices } => {
+            movement::gather(writer, node, indices);
             Ok(())
         }
         QOp::Reorder { dims, perm } => {

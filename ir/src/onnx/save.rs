@@ -1,8 +1,9 @@
 //! A float graph as an ONNX file.
 //!
 //! Used to run the graph in a float runtime and to look at it in other tools, so every value keeps its name. Loading
-//! what was saved gives the same graph again, except that a `Dense` with a bias on an operand of other than two axes
-//! becomes a product and an addition, as ONNX has no single operator for it.
+//! what was saved gives the same graph again, except where ONNX has no single operator: a `Dense` with a bias on an operand
+//! of other than two axes becomes a product and an addition, and a `Gather` becomes one slice, then one node for each axis
+//! whose indices are no slice.
 
 mod interpolate;
 mod pool;
@@ -18,6 +19,7 @@ use super::write::{
     self, file, float, int, ints, pool_attributes, signed, value_info, window_attributes,
 };
 use crate::graph::{Graph, Node, Op, Value, ValueId, Window};
+use crate::indices::{Indices, Run};
 use crate::tensor::{DType, Data, Tensor};
 
 /// Operator set written: the first in which average pools may be dilated.
@@ -172,6 +174,7 @@ impl Writer<'_> {
                 inputs.push(self.parameter(node, "value", &scalar(*value)));
                 self.push(node, "Pad", inputs, Vec::new());
             }
+            Op::Gather { indices } => self.gather(node, inputs, indices),
             Op::Softmax { axis } => self.push(node, "Softmax", inputs, vec![int("axis", *axis)]),
         }
     }
@@ -214,6 +217,57 @@ impl Writer<'_> {
         }
     }
 
+    fn gather(&mut self, node: &Node, mut inputs: Vec<String>, indices: &[Indices]) {
+        let extents = node.inputs.first().map_or(Vec::new(), |&id| self.shape(id).to_vec());
+        let mut slice: Vec<(usize, Run)> = Vec::new();
+        let mut lists: Vec<(usize, &Indices)> = Vec::new();
+        for (axis, (list, &extent)) in indices.iter().zip(&extents).enumerate() {
+            match *list.runs() {
+                _ if list.is_all(extent) => {}
+                [run] if run.step != 0 || run.count == 1 => slice.push((axis, run)),
+                _ => lists.push((axis, list)),
+            }
+        }
+        let mut left = usize::from(!slice.is_empty()) + lists.len();
+        if left == 0 {
+            return self.push(node, "Identity", inputs, Vec::new());
+        }
+        // The last of the nodes is the graph's; the others are made up in front of it.
+        let mut emit = |writer: &mut Self, op: &str, what: &str, parameters, attributes| {
+            left -= 1;
+            let operands = [std::mem::take(&mut inputs), parameters].concat();
+            if left == 0 {
+                return writer.push(node, op, operands, attributes);
+            }
+            let result = writer.fresh(format!("{}/{what}", node.name));
+            writer.helper(node, what, op, operands, &result, attributes);
+            inputs = vec![result];
+        };
+        if !slice.is_empty() {
+            let starts: Vec<i64> = slice.iter().map(|(_, run)| signed(run.first)).collect();
+            let ends = slice.iter().map(|(axis, run)| end(run, extents[*axis])).collect();
+            let axes: Vec<usize> = slice.iter().map(|(axis, _)| *axis).collect();
+            let steps = slice.iter().map(|(_, run)| step(run)).collect();
+            let parameters = [
+                ("starts", Tensor::from_i64_vec(starts)),
+                ("ends", Tensor::from_i64_vec(ends)),
+                ("axes", integers(&axes)),
+                ("steps", Tensor::from_i64_vec(steps)),
+            ];
+            let parameters: Vec<String> = parameters
+                .iter()
+                .map(|(what, tensor)| self.parameter(node, what, tensor))
+                .collect();
+            emit(self, "Slice", "slice", parameters, Vec::new());
+        }
+        for (axis, list) in lists {
+            let what = format!("indices{axis}");
+            let taken: Vec<usize> = list.iter().collect();
+            let parameter = self.parameter(node, &what, &integers(&taken));
+            emit(self, "Gather", &format!("axis{axis}"), vec![parameter], vec![int("axis", axis)]);
+        }
+    }
+
     /// A node that the graph does not have.
     fn helper(
         &mut self,
@@ -250,6 +304,17 @@ impl Writer<'_> {
         };
         pool_attributes(window, image(node.inputs.first()), image(Some(&node.output)))
     }
+}
+
+/// A slice's step; that of a single element does not matter, but may not be 0.
+fn step(run: &Run) -> i64 {
+    if run.count == 1 { 1 } else { i64::try_from(run.step).unwrap_or(i64::MAX) }
+}
+
+/// A slice's end, which is not taken itself. What lies in front of index 0 is counted from the end.
+fn end(run: &Run, extent: usize) -> i64 {
+    let end = signed(run.last()) + step(run).signum();
+    if end < 0 { end - signed(extent) } else { end }
 }
 
 fn integers(values: &[usize]) -> Tensor {

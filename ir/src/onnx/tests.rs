@@ -4,6 +4,7 @@ mod conditional;
 mod constants;
 mod folding;
 mod hostile;
+mod movement;
 mod operators;
 mod refusals;
 mod resize;

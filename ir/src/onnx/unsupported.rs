@@ -78,7 +78,7 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         reason: "this movement of data is not supported yet",
         suggestion: "",
-        ops: &["CenterCropPad", "DepthToSpace", "ReverseSequence", "SpaceToDepth"],
+        ops: &["CenterCropPad", "ReverseSequence"],
     },
     Family {
         reason: "the model is quantized already, and such models are not taken yet",

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use super::error::ParseError;
 use super::syntax::{Attribute, AttributeValue, File, Name};
 use crate::graph::{ValueId, Window};
+use crate::indices::{Indices, Run};
 
 /// The attributes of one statement; each must be asked for, and only once.
 pub(super) struct Attributes<'a, 'f> {
@@ -102,6 +103,11 @@ impl<'a, 'f> Attributes<'a, 'f> {
         let count = found.len();
         <[T; N]>::try_from(found)
             .map_err(|_| self.error(at, format!("`{name}` has {count} entries, expected {N}")))
+    }
+
+    /// Runs of indices in brackets.
+    pub(super) fn indices(&mut self, name: &str) -> Result<Indices, ParseError> {
+        Ok(self.list::<Run>(name)?.into_iter().collect())
     }
 
     /// The bytes of `0x...`.

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::attributes::{Attributes, Names, value};
 use super::error::ParseError;
 use super::syntax::{File, Statement, TypedValue, parse};
-use super::write::{List, Quoted, ValueName, write_hex, write_names, write_window};
+use super::write::{List, Quoted, Runs, ValueName, write_hex, write_names, write_window};
 use crate::graph::{Graph, Interpolation, Node, Op, Value, ValueId};
 use crate::tensor::{DType, Data, Tensor};
 
@@ -107,6 +107,10 @@ fn write_parameters(f: &mut Formatter<'_>, op: &Op) -> fmt::Result {
         Op::ReduceMean { axes } => write!(f, " axes={}", List(axes)),
         Op::Concat { axis } | Op::Softmax { axis } => write!(f, " axis={axis}"),
         Op::Transpose { perm } => write!(f, " perm={}", List(perm)),
+        Op::Gather { indices } => {
+            let mut axes = indices.iter().enumerate();
+            axes.try_for_each(|(axis, list)| write!(f, " axis{axis}={}", Runs(list)))
+        }
         Op::Pad { before, after, value } => {
             write!(f, " before={} after={} value={value:?}", List(before), List(after))
         }
@@ -250,6 +254,13 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<Op, ParseError>
         "concat" => Op::Concat { axis: a.value("axis")? },
         "reshape" => Op::Reshape,
         "transpose" => Op::Transpose { perm: a.list("perm")? },
+        "gather" => {
+            let mut indices = Vec::new();
+            while a.has(&format!("axis{}", indices.len())) {
+                indices.push(a.indices(&format!("axis{}", indices.len()))?);
+            }
+            Op::Gather { indices }
+        }
         "pad" => {
             Op::Pad { before: a.list("before")?, after: a.list("after")?, value: a.value("value")? }
         }

@@ -9,7 +9,7 @@ use super::attributes::{Attributes, Names, value};
 use super::error::ParseError;
 use super::float::node_name;
 use super::syntax::{File, Statement, TypedValue, parse};
-use super::write::{List, Quoted, ValueName, write_hex, write_names, write_window};
+use super::write::{List, Quoted, Runs, ValueName, write_hex, write_names, write_window};
 use crate::graph::ValueId;
 use crate::qgraph::{Bounds, Hwc, Point, QGraph, QNode, QOp, QType, QValue, QWeights, View};
 
@@ -102,6 +102,9 @@ fn write_parameters(f: &mut Formatter<'_>, op: &QOp) -> fmt::Result {
         QOp::Concat { axis } => write!(f, " axis={axis}"),
         QOp::Pad { before, after, value } => {
             write!(f, " before={} after={} value={value}", List(before), List(after))
+        }
+        QOp::Gather { indices: [h, w, c] } => {
+            write!(f, " h={} w={} c={}", Runs(h), Runs(w), Runs(c))
         }
         QOp::Reorder { dims, perm } => write!(f, " dims={} perm={}", List(dims), List(perm)),
     }
@@ -236,6 +239,7 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<(QOp, String), 
             after: a.array("after")?,
             value: a.value("value")?,
         },
+        "gather" => QOp::Gather { indices: [a.indices("h")?, a.indices("w")?, a.indices("c")?] },
         "reorder" => QOp::Reorder { dims: a.list("dims")?, perm: a.list("perm")? },
         other => {
             let message = format!("`{other}` is not an operator of the integer graph");

@@ -203,7 +203,7 @@ pub(super) fn is_name_character(c: char) -> bool {
 /// A number, word or hexadecimal bytes.
 fn word<'a>(expected: &'static str) -> impl Fn(&'a str) -> Parsed<'a, &'a str> {
     move |input| {
-        let is_word = |c: char| c.is_ascii_alphanumeric() || "_.+-".contains(c);
+        let is_word = |c: char| c.is_ascii_alphanumeric() || "_.+-:".contains(c);
         let taken: Parsed<'a, &str> = take_while1(is_word)(input);
         // `->` begins like a negative number.
         match taken {

@@ -4,6 +4,7 @@ use std::fmt::{self, Debug, Display, Formatter, Write as _};
 
 use super::syntax::is_name_character;
 use crate::graph::Window;
+use crate::indices::Indices;
 
 /// `%name`, quoted where it must be.
 pub(super) struct ValueName<'a>(pub(super) &'a str);
@@ -47,6 +48,20 @@ impl<T: Debug> Display for List<'_, T> {
         for (index, item) in self.0.iter().enumerate() {
             let separator = if index == 0 { "" } else { ", " };
             write!(f, "{separator}{item:?}")?;
+        }
+        f.write_char(']')
+    }
+}
+
+/// `[first:count:step, ..]`, one entry per run.
+pub(super) struct Runs<'a>(pub(super) &'a Indices);
+
+impl Display for Runs<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_char('[')?;
+        for (index, run) in self.0.runs().iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{run}")?;
         }
         f.write_char(']')
     }

@@ -101,6 +101,7 @@ fn check_parameters(node: &Node, problems: &mut Vec<Problem>) {
         | Op::Concat { .. }
         | Op::Reshape
         | Op::Transpose { .. }
+        | Op::Gather { .. }
         | Op::Softmax { .. } => {}
     }
 }

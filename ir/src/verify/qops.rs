@@ -10,7 +10,7 @@ use isa::numerics::{
 
 use super::Problem;
 use crate::infer::{check_pool_window, is_permutation, window_extents};
-use crate::qgraph::{Bounds, Hwc, Point, QNode, QOp, QType, QValue, QWeights, Window};
+use crate::qgraph::{Bounds, Hwc, Indices, Point, QNode, QOp, QType, QValue, QWeights, Window};
 use crate::tensor::element_count;
 
 /// Smallest and largest stored integer.
@@ -41,6 +41,7 @@ impl NodeCheck<'_> {
             | QOp::Lut8 { .. }
             | QOp::Softmax { .. }
             | QOp::Pad { .. }
+            | QOp::Gather { .. }
             | QOp::Reorder { .. } => (1, 1),
         };
         let found = self.operands.len();
@@ -102,6 +103,11 @@ impl NodeCheck<'_> {
                 self.same_quantization(problems);
                 let (lo, hi) = self.ranges[0];
                 Some((lo.min(*value), hi.max(*value)))
+            }
+            QOp::Gather { indices } => {
+                self.gather(indices, problems);
+                self.same_quantization(problems);
+                Some(self.ranges[0])
             }
             QOp::Reorder { dims, perm } => {
                 self.reorder(dims, perm, problems);
@@ -435,6 +441,17 @@ impl NodeCheck<'_> {
         let (lo, hi) = self.result.dtype.range();
         if value < lo || hi < value {
             self.bad(problems, "the padding value", value.to_string(), format!("{lo} to {hi}"));
+        }
+    }
+
+    fn gather(&self, indices: &[Indices; 3], problems: &mut Vec<Problem>) {
+        let [h, w, c] = [0, 1, 2].map(|axis| indices[axis].len());
+        self.shape_is(Hwc { h, w, c }, problems);
+        for (axis, extent) in self.operands[0].shape.extents().into_iter().enumerate() {
+            if let Some(max) = indices[axis].max().filter(|&max| max >= extent) {
+                let expected = format!("below {extent} on axis {axis}");
+                self.bad(problems, "an index", max.to_string(), expected);
+            }
         }
     }
 

@@ -157,6 +157,7 @@ fn direct<T: Stored>(
             let (x, value) = ((elements(x), x.shape), T::narrow(*value));
             movement::pad(x, *before, value, (out, target.shape));
         }
+        QOp::Gather { indices } => movement::gather((elements(x), x.shape), indices, out),
         QOp::Conv { .. } | QOp::Reorder { .. } | QOp::Softmax { .. } | QOp::Interpolate { .. } => {
             unreachable!("`Step::new` chose another way for these")
         }

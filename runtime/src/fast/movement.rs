@@ -1,6 +1,6 @@
 //! Operators that only move elements, in runs as long as the layout allows.
 
-use ir::qgraph::Hwc;
+use ir::qgraph::{Hwc, Indices};
 
 use super::stored::Stored;
 
@@ -30,6 +30,24 @@ pub(crate) fn pad<T: Stored>(
         let (y, x) = (pixel / input.w + before[0], pixel % input.w + before[1]);
         let start = (y * output.w + x) * output.c + before[2];
         out[start..start + input.c].copy_from_slice(channels);
+    }
+}
+
+/// Picks elements by one index list per axis; a run of neighbouring channels is copied at once.
+pub(crate) fn gather<T: Stored>((x, input): (&[T], Hwc), indices: &[Indices; 3], out: &mut [T]) {
+    let [rows, columns, channels]: [Vec<usize>; 3] =
+        [0, 1, 2].map(|axis| indices[axis].iter().collect());
+    let neighbours = channels.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+    for (out, &y) in out.chunks_exact_mut(columns.len() * channels.len()).zip(&rows) {
+        let row = &x[y * input.w * input.c..][..input.w * input.c];
+        for (out, &x) in out.chunks_exact_mut(channels.len()).zip(&columns) {
+            let pixel = &row[x * input.c..][..input.c];
+            if neighbours {
+                out.copy_from_slice(&pixel[channels[0]..][..channels.len()]);
+            } else {
+                out.iter_mut().zip(&channels).for_each(|(out, &c)| *out = pixel[c]);
+            }
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod average_pool;
 mod broadcast;
 mod concat;
 mod conv;
+mod gather;
 mod interpolate;
 mod lut8;
 mod max_pool;
@@ -101,6 +102,7 @@ pub(crate) fn execute(graph: &QGraph, node: &QNode, inputs: &[&QTensor]) -> QTen
         QOp::Softmax { exp } => softmax::softmax(inputs[0], exp),
         QOp::Concat { axis } => concat::concat(inputs, *axis, &target),
         QOp::Pad { before, value, .. } => pad::pad(inputs[0], *before, *value, &target),
+        QOp::Gather { indices } => gather::gather(inputs[0], indices, &target),
         QOp::Reorder { dims, perm } => reorder::reorder(inputs[0], dims, perm, &target),
     }
 }

@@ -4,6 +4,7 @@
 
 mod conv_transpose;
 mod model;
+mod movement;
 mod resize;
 mod windows;
 
@@ -73,6 +74,11 @@ fn check_all(cases: &[Case]) {
 #[test]
 fn windows_on_sequences_and_images() {
     check_all(windows::CASES);
+}
+
+#[test]
+fn movement_of_elements() {
+    check_all(movement::CASES);
 }
 
 #[test]

@@ -28,8 +28,8 @@ pub(crate) struct Case {
 /// Value of an attribute.
 #[derive(Debug)]
 pub(crate) enum Attribute {
-    Int(i64),
     Float(f32),
+    Int(i64),
     Ints(&'static [i64]),
     Text(&'static str),
 }
@@ -42,6 +42,8 @@ pub(crate) enum Constant {
     Floats(&'static [f32]),
     /// A vector of integers.
     Ints(&'static [i64]),
+    /// None: an optional operand is left out.
+    Absent,
 }
 
 /// Elements between -1 and 1 that are no multiples of each other: `((37 i + 11 seed) mod 101) / 50 - 1`.
@@ -52,7 +54,11 @@ pub(crate) fn ramp(shape: &[usize], seed: usize) -> Vec<f32> {
 
 /// The ONNX file of a case: input `x`, output `y`.
 pub(crate) fn onnx(case: &Case) -> Vec<u8> {
-    let names: Vec<String> = (0..case.constants.len()).map(|i| format!("c{i}")).collect();
+    let name = |(i, c): (usize, &Constant)| match c {
+        Constant::Absent => String::new(),
+        Constant::Ramp(_) | Constant::Ints(_) | Constant::Floats(_) => format!("c{i}"),
+    };
+    let names: Vec<String> = case.constants.iter().enumerate().map(name).collect();
     let initializer = names.iter().zip(case.constants).enumerate();
     let node = NodeProto {
         name: "node".to_owned(),
@@ -65,7 +71,7 @@ pub(crate) fn onnx(case: &Case) -> Vec<u8> {
     let graph = GraphProto {
         name: "case".to_owned(),
         node: vec![node],
-        initializer: initializer.map(|(i, (name, c))| constant(name, c, i + 2)).collect(),
+        initializer: initializer.filter_map(|(i, (name, c))| constant(name, c, i + 2)).collect(),
         input: vec![value("x", Some(case.input))],
         output: vec![value("y", None)],
         ..GraphProto::default()
@@ -82,13 +88,13 @@ pub(crate) fn onnx(case: &Case) -> Vec<u8> {
 fn attribute((name, value): &(&'static str, Attribute)) -> AttributeProto {
     let mut proto = AttributeProto { name: (*name).to_owned(), ..AttributeProto::default() };
     let kind = match value {
-        Attribute::Int(i) => {
-            proto.i = Some(*i);
-            AttributeType::Int
-        }
         Attribute::Float(f) => {
             proto.f = Some(*f);
             AttributeType::Float
+        }
+        Attribute::Int(i) => {
+            proto.i = Some(*i);
+            AttributeType::Int
         }
         Attribute::Ints(values) => {
             proto.ints = values.to_vec();
@@ -103,23 +109,24 @@ fn attribute((name, value): &(&'static str, Attribute)) -> AttributeProto {
     proto
 }
 
-fn constant(name: &str, value: &Constant, seed: usize) -> TensorProto {
-    let floats = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let (data_type, shape, bytes): (_, _, Vec<u8>) = match value {
-        Constant::Ramp(shape) => (DataType::Float, shape.to_vec(), floats(&ramp(shape, seed))),
-        Constant::Floats(values) => (DataType::Float, vec![values.len()], floats(values)),
+fn constant(name: &str, value: &Constant, seed: usize) -> Option<TensorProto> {
+    let floats = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let (shape, data_type, bytes) = match value {
+        Constant::Ramp(shape) => (shape.to_vec(), DataType::Float, floats(&ramp(shape, seed))),
+        Constant::Floats(values) => (vec![values.len()], DataType::Float, floats(values)),
         Constant::Ints(values) => {
             let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-            (DataType::Int64, vec![values.len()], bytes)
+            (vec![values.len()], DataType::Int64, bytes)
         }
+        Constant::Absent => return None,
     };
-    TensorProto {
+    Some(TensorProto {
         name: name.to_owned(),
         dims: shape.iter().map(|&extent| extent as i64).collect(),
         data_type: data_type as i32,
         raw_data: Some(bytes.into()),
         ..TensorProto::default()
-    }
+    })
 }
 
 fn value(name: &str, shape: Option<&[usize]>) -> ValueInfoProto {

@@ -7,6 +7,7 @@ mod conv;
 mod copies;
 mod elementwise;
 mod factors;
+mod gather;
 mod insets;
 mod interpolate;
 mod mover;
@@ -37,6 +38,7 @@ pub(crate) fn candidates(target: &Target<'_>, step: usize) -> Vec<Candidate> {
         QOp::Softmax { .. } => softmax::candidates(target, step),
         QOp::Concat { .. } => insets::concat_candidates(target, step),
         QOp::Pad { .. } => insets::pad_candidates(target, step),
+        QOp::Gather { .. } => gather::candidates(target, step),
         QOp::Reorder { .. } => reorder::candidates(target, step),
     }
 }
@@ -58,6 +60,7 @@ pub(crate) fn emit(emitter: &mut Emitter<'_>) -> Result<(), BackendError> {
         QOp::Softmax { .. } => softmax::emit(emitter),
         QOp::Concat { .. } => insets::emit_concat(emitter),
         QOp::Pad { .. } => insets::emit_pad(emitter),
+        QOp::Gather { .. } => gather::emit(emitter),
         QOp::Reorder { .. } => reorder::emit(emitter),
     }
 }

@@ -51,6 +51,7 @@ impl<'a> WindowWork<'a> {
             | QOp::Softmax { .. }
             | QOp::Concat { .. }
             | QOp::Pad { .. }
+            | QOp::Gather { .. }
             | QOp::Reorder { .. } => {
                 return Err(BackendError::Internal(format!("`{}` has no window", node.name)));
             }

@@ -59,7 +59,7 @@ impl Emitter<'_> {
         let suits = |groups: &Groups| {
             groups.iter().all(|axes| axes.iter().skip(1).all(|&axis| !padded(axis)))
         };
-        let at_hand = self.stored(x).layout.groups(from).map(|groups| with_padded(groups, from, y));
+        let at_hand = self.stored(x).layout.groups(from).map(|groups| with_grown(groups, from, y));
         let candidates = at_hand.into_iter().chain(Layout::standard(y).groups(y));
         let Some(groups) = candidates.into_iter().find(suits) else {
             return Err(self.refuse(group.node, "the padded axis is stored inside another one"));
@@ -108,8 +108,8 @@ impl Emitter<'_> {
     }
 }
 
-/// The operand's groups with the axes that padding makes longer than 1: they lead the first empty extent.
-fn with_padded(mut groups: Groups, from: &[usize], y: &[usize]) -> Groups {
+/// The operand's groups with the axes that become longer than 1: they lead the first empty extent.
+pub(super) fn with_grown(mut groups: Groups, from: &[usize], y: &[usize]) -> Groups {
     for axis in (0..y.len()).filter(|&axis| from[axis] == 1 && y[axis] != 1) {
         // An axis of extent 1 can be put anywhere; an extent of its own is best.
         let place = groups.iter().position(Vec::is_empty).unwrap_or(0);

@@ -1,6 +1,8 @@
-//! Expand and Tile: repetition, on constants only.
+//! Expand and Tile: repetition along axes.
 
-use super::{OpSpec, constants_only};
+use super::{OpSpec, constant_operand};
+use crate::graph::Op;
+use crate::indices::{Indices, Run};
 use crate::infer::{ShapeError, broadcast};
 use crate::onnx::error::NodeError;
 use crate::onnx::fold::{Strided, broadcast_strides, row_major_strides, select};
@@ -13,9 +15,9 @@ pub(super) const EXPAND: OpSpec = OpSpec {
     name: "Expand",
     versions: &[8, 13],
     attributes: &[],
-    constraints: &[constants_only("")],
+    constraints: &[constant_operand::<1>("the new shape is constant")],
     fold: Some(expand),
-    import: None,
+    import: Some(expand_value),
 };
 
 /// Tile.
@@ -23,9 +25,9 @@ pub(super) const TILE: OpSpec = OpSpec {
     name: "Tile",
     versions: &[6, 13],
     attributes: &[],
-    constraints: &[constants_only("")],
+    constraints: &[constant_operand::<1>("the counts are constant")],
     fold: Some(tile),
-    import: None,
+    import: Some(tile_value),
 };
 
 /// Extents or counts in operand 1.
@@ -52,13 +54,49 @@ fn expand(node: &mut NodeCtx<'_>) -> Imported {
     node.set_constant(Tensor { shape, data })
 }
 
-fn tile(node: &mut NodeCtx<'_>) -> Imported {
-    let tensor = node.required_constant(0)?;
-    let repeats = extents(node)?;
-    if repeats.len() != tensor.shape.len() {
-        let found = format!("{} counts", repeats.len());
-        return Err(NodeError::OperandValue { operand: 1, found, expected: "one per axis" }.into());
+fn expand_value(node: &mut NodeCtx<'_>) -> Imported {
+    let input = node.shape(0)?;
+    let shape = broadcast(&input, &extents(node)?)?;
+    let mut operand = node.operand(0)?;
+    // Axes that the operand lacks come first, with one element.
+    let own = [vec![1; shape.len() - input.len()], input.clone()].concat();
+    if own != input {
+        operand = node.intermediate("axes", Op::Reshape, vec![operand], Some(own.clone()))?;
     }
+    let repeated = |(&extent, &wanted): (&usize, &usize)| match extent {
+        1 => Run::new(0, wanted, 0).into_iter().collect(),
+        _ => Indices::all(extent),
+    };
+    let indices = own.iter().zip(&shape).map(repeated).collect();
+    node.emit(Op::Gather { indices }, vec![operand])
+}
+
+/// How often each axis of the operand stands in the result.
+fn repeats(node: &NodeCtx<'_>) -> Result<Vec<usize>, NodeError> {
+    let repeats = extents(node)?;
+    if repeats.len() != node.shape(0)?.len() {
+        let found = format!("{} counts", repeats.len());
+        return Err(NodeError::OperandValue { operand: 1, found, expected: "one per axis" });
+    }
+    Ok(repeats)
+}
+
+fn tile_value(node: &mut NodeCtx<'_>) -> Imported {
+    let repeats = repeats(node)?;
+    node.reserve(repeats.iter().fold(0, |sum: usize, &times| sum.saturating_add(times)), 24)?;
+    let shape = node.shape(0)?;
+    let indices = shape.iter().zip(repeats).map(|(&extent, times)| {
+        let whole = Indices::all(extent);
+        (0..times).flat_map(|_| whole.runs().iter().copied()).collect()
+    });
+    let indices = indices.collect();
+    let input = node.operand(0)?;
+    node.emit(Op::Gather { indices }, vec![input])
+}
+
+fn tile(node: &mut NodeCtx<'_>) -> Imported {
+    let repeats = repeats(node)?;
+    let tensor = node.required_constant(0)?;
     let shape = tensor.shape.iter().zip(&repeats).map(|(extent, times)| extent.checked_mul(*times));
     let shape: Vec<usize> = shape.collect::<Option<_>>().ok_or(ShapeError::TooLarge)?;
     node.reserve(element_count(&shape).ok_or(ShapeError::TooLarge)?, 8)?;

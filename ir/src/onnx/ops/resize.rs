@@ -2,11 +2,13 @@
 //!
 //! All interpolations start from the same place: the real coordinate, in the operand, of every index of the result.
 //! [`resampling`] computes it from scales or sizes and from the coordinate transformation; a mode then decides what it
-//! takes from the operand's elements around that coordinate.
+//! takes from the operand's elements around that coordinate. Coordinates are computed in single precision, in the order
+//! of ONNX Runtime: where they meet an integer or a half, rounding decides which element is the nearest.
 
 mod linear;
 
 use super::{Constraint, OpSpec, constant_operand};
+use crate::graph::Op;
 use crate::indices::Indices;
 use crate::infer::ShapeError;
 use crate::onnx::error::NodeError;
@@ -65,9 +67,9 @@ const MODE: Constraint = Constraint {
 /// Places in the operand along one axis.
 pub(super) struct Axis {
     /// How many times longer the result is.
-    pub(super) scale: f64,
+    pub(super) scale: f32,
     /// Real index in the operand of each index of the result; may lie outside.
-    pub(super) coordinates: Vec<f64>,
+    pub(super) coordinates: Vec<f32>,
 }
 
 /// What a Resize or Upsample asks for.
@@ -121,11 +123,11 @@ enum Transform {
 
 /// What a transformation knows of an axis.
 struct Place {
-    scale: f64,
+    scale: f32,
     original: usize,
     resized: usize,
-    start: f64,
-    end: f64,
+    start: f32,
+    end: f32,
 }
 
 impl Transform {
@@ -155,15 +157,16 @@ impl Transform {
     }
 
     /// Real index in the operand of index `index` of the result.
-    fn coordinate(self, index: usize, place: &Place) -> f64 {
+    fn coordinate(self, index: usize, place: &Place) -> f32 {
         let &Place { scale, original, resized, start, end } = place;
-        let (x, last) = (index as f64, original as f64 - 1.0);
+        let (x, last) = (index as f32, original as f32 - 1.0);
         let half_pixel = (x + 0.5) / scale - 0.5;
         match self {
             Transform::HalfPixel => half_pixel,
             Transform::HalfPixelSymmetric => {
-                let adjustment = resized as f64 / (scale * original as f64);
-                original as f64 / 2.0 * (1.0 - adjustment) + half_pixel
+                let adjustment = resized as f32 / (scale * original as f32);
+                let offset = original as f32 / 2.0 * (1.0 - adjustment);
+                offset + (x + 0.5) / scale - 0.5
             }
             Transform::PytorchHalfPixel => {
                 if resized > 1 {
@@ -175,7 +178,7 @@ impl Transform {
             Transform::TfHalfPixelForNn => (x + 0.5) / scale,
             Transform::AlignCorners => {
                 if resized > 1 {
-                    x * last / (resized as f64 - 1.0)
+                    x * last / (resized as f32 - 1.0)
                 } else {
                     0.0
                 }
@@ -183,7 +186,7 @@ impl Transform {
             Transform::Asymmetric => x / scale,
             Transform::TfCropAndResize => {
                 if resized > 1 {
-                    start * last + x * (end - start) * last / (resized as f64 - 1.0)
+                    start * last + x * (end - start) * last / (resized as f32 - 1.0)
                 } else {
                     0.5 * (start + end) * last
                 }
@@ -207,7 +210,7 @@ fn named_axes(node: &NodeCtx<'_>, rank: usize) -> Result<Vec<usize>, Refusal> {
 }
 
 /// The region of `tf_crop_and_resize`: starts, then ends, as fractions of the operand; all of it where none is given.
-fn region(node: &NodeCtx<'_>, axes: usize) -> Result<Vec<f64>, NodeError> {
+fn region(node: &NodeCtx<'_>, axes: usize) -> Result<Vec<f32>, NodeError> {
     let given = node.opset >= 11 && node.constant(1).is_some_and(|tensor| !tensor.data.is_empty());
     if !given {
         return Ok([vec![0.0; axes], vec![1.0; axes]].concat());
@@ -218,11 +221,11 @@ fn region(node: &NodeCtx<'_>, axes: usize) -> Result<Vec<f64>, NodeError> {
         let expected = "a finite start and end per axis";
         return Err(NodeError::OperandValue { operand: 1, found, expected });
     }
-    Ok(region.into_iter().map(f64::from).collect())
+    Ok(region)
 }
 
 /// Scale and extent of the result for operand axes of `extents`.
-fn factors(node: &NodeCtx<'_>, extents: &[usize]) -> Result<Vec<(f64, usize)>, NodeError> {
+fn factors(node: &NodeCtx<'_>, extents: &[usize]) -> Result<Vec<(f32, usize)>, NodeError> {
     // An empty tensor stands for an absent one.
     let given = |index| node.constant(index).is_some_and(|tensor| !tensor.data.is_empty());
     if node.opset >= 11 && given(3) {
@@ -252,17 +255,13 @@ fn factors(node: &NodeCtx<'_>, extents: &[usize]) -> Result<Vec<(f64, usize)>, N
         // In single precision, as ONNX's own shape inference multiplies.
         let count = (extent as f32 * scale).floor();
         // Beyond this, neither extents nor coordinates are exact.
-        let limit = (1u64 << 53) as f32;
-        if count < limit {
-            Ok((f64::from(scale), count as usize))
-        } else {
-            Err(ShapeError::TooLarge.into())
-        }
+        let limit = (1u32 << 24) as f32;
+        if count < limit { Ok((scale, count as usize)) } else { Err(ShapeError::TooLarge.into()) }
     };
     scales.iter().zip(extents).map(factor).collect()
 }
 
-fn from_sizes(node: &NodeCtx<'_>, extents: &[usize]) -> Result<Vec<(f64, usize)>, NodeError> {
+fn from_sizes(node: &NodeCtx<'_>, extents: &[usize]) -> Result<Vec<(f32, usize)>, NodeError> {
     let sizes = node.integers(3)?.unwrap_or_default();
     let wanted: Option<Vec<usize>> =
         sizes.iter().map(|&size| usize::try_from(size).ok().filter(|&n| n > 0)).collect();
@@ -270,19 +269,19 @@ fn from_sizes(node: &NodeCtx<'_>, extents: &[usize]) -> Result<Vec<(f64, usize)>
         let (found, expected) = (format!("{sizes:?}"), "a size of at least 1 per axis");
         return Err(NodeError::OperandValue { operand: 3, found, expected });
     };
-    let scales = wanted.iter().zip(extents).map(|(&size, &extent)| size as f64 / extent as f64);
+    let scales = wanted.iter().zip(extents).map(|(&size, &extent)| size as f32 / extent as f32);
     const POLICY: &str = "keep_aspect_ratio_policy";
     let common = match node.attributes().string(POLICY)?.as_deref() {
         None | Some("stretch") => return Ok(scales.zip(wanted.iter().copied()).collect()),
-        Some("not_larger") => scales.fold(f64::INFINITY, f64::min),
-        Some("not_smaller") => scales.fold(0.0, f64::max),
+        Some("not_larger") => scales.fold(f32::INFINITY, f32::min),
+        Some("not_smaller") => scales.fold(0.0, f32::max),
         Some(other) => {
             let (found, expected) = (format!("`{other}`"), "stretch, not_larger or not_smaller");
             return Err(NodeError::AttributeValue { attribute: POLICY, found, expected });
         }
     };
     // Halves go up.
-    Ok(extents.iter().map(|&n| (common, (common * n as f64 + 0.5).floor() as usize)).collect())
+    Ok(extents.iter().map(|&n| (common, (common * n as f32 + 0.5).floor() as usize)).collect())
 }
 
 /// How a coordinate becomes an index.
@@ -315,7 +314,9 @@ impl Rounding {
     }
 
     /// The index of an axis of `extent` elements.
-    fn index(&self, coordinate: f64, extent: usize) -> usize {
+    fn index(&self, coordinate: f32, extent: usize) -> usize {
+        // Wider, so that half a unit more or less is exact.
+        let coordinate = f64::from(coordinate);
         let rounded = match self {
             Rounding::PreferFloor => (coordinate - 0.5).ceil(),
             Rounding::PreferCeil => (coordinate + 0.5).floor(),
@@ -347,8 +348,8 @@ fn nearest(node: &NodeCtx<'_>, resampling: &Resampling) -> Result<Nearest, Refus
     for (i, axis) in resampling.axes.iter().enumerate() {
         let Some(axis) = axis else { continue };
         let rounding = Rounding::of(node, axis)?;
-        let last = input[i] as f64 - 1.0;
-        let inside = |x: &f64| resampling.outside.is_none() || (0.0..=last).contains(x);
+        let last = input[i] as f32 - 1.0;
+        let inside = |x: &f32| resampling.outside.is_none() || (0.0..=last).contains(x);
         // Coordinates are monotonic, so those inside are neighbours.
         let places = &axis.coordinates;
         nearest.before[i] = places.iter().take_while(|x| !inside(x)).count();
@@ -364,13 +365,7 @@ fn is_linear(node: &NodeCtx<'_>) -> Result<bool, Refusal> {
 }
 
 fn resized_value(node: &mut NodeCtx<'_>) -> Imported {
-    if is_linear(node)? {
-        return linear::linear_value(node);
-    }
-    Err(Refusal::Unsupported {
-        reason: "it takes the nearest elements of a value computed at run time".to_owned(),
-        suggestion: "export with linear interpolation".to_owned(),
-    })
+    if is_linear(node)? { linear::linear_value(node) } else { nearest_value(node) }
 }
 
 /// Constants that are interpolated become values of the graph.
@@ -390,4 +385,18 @@ fn nearest_constant(node: &mut NodeCtx<'_>) -> Imported {
     node.reserve(element_count(&shape).ok_or(ShapeError::TooLarge)?, 8)?;
     let resized = fold::gather(node.required_constant(0)?, &indices);
     node.set_constant(resized)
+}
+
+fn nearest_value(node: &mut NodeCtx<'_>) -> Imported {
+    let resampling = resampling(node)?;
+    let Nearest { indices, before, after } = nearest(node, &resampling)?;
+    let input = node.operand(0)?;
+    let inside = Op::Gather { indices };
+    match resampling.outside {
+        Some(value) if before.iter().chain(&after).any(|&amount| amount > 0) => {
+            let inside = node.intermediate("inside", inside, vec![input], None)?;
+            node.emit(Op::Pad { before, after, value }, vec![inside])
+        }
+        Some(_) | None => node.emit(inside, vec![input]),
+    }
 }

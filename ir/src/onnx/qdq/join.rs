@@ -5,7 +5,7 @@ use crate::onnx::write::int;
 use crate::qgraph::{Bounds, QNode};
 
 /// Axis of `[1, c, h, w]` for each of h, w, c.
-const PLANE_AXES: [usize; 3] = [2, 3, 1];
+pub(super) const PLANE_AXES: [usize; 3] = [2, 3, 1];
 
 /// Concat along h, w or c.
 pub(super) fn concat(writer: &mut Writer<'_>, node: &QNode, axis: usize) {

@@ -1,8 +1,9 @@
 //! Moving stored integers: chains of reshapes and transposes, without the links that move nothing.
 
+use super::join::PLANE_AXES;
 use super::writer::{Writer, planes};
-use crate::onnx::write::ints;
-use crate::qgraph::{Hwc, QNode};
+use crate::onnx::write::{int, ints};
+use crate::qgraph::{Hwc, Indices, QNode};
 
 /// Steps that bring a tensor from one shape to another.
 pub(super) struct Movement {
@@ -97,6 +98,22 @@ impl Writer<'_> {
         }
         tensor
     }
+}
+
+/// Picks by one list for each axis that does not take all.
+pub(super) fn gather(writer: &mut Writer<'_>, node: &QNode, indices: &[Indices; 3]) {
+    let extents = writer.operand(node, 0).shape.extents();
+    let mut tensor = writer.stored(node, 0);
+    for (axis, list) in indices.iter().enumerate() {
+        if list.is_all(extents[axis]) {
+            continue;
+        }
+        let taken = list.iter().collect::<Vec<_>>();
+        let input = vec![tensor, writer.extents(&node.name, "indices", &taken)];
+        let along = vec![int("axis", PLANE_AXES[axis])];
+        tensor = writer.helper(&node.name, "gather", "Gather", input, along);
+    }
+    writer.set_stored(node, tensor);
 }
 
 /// The operand's `[h, w, c]` order seen as `dims`, transposed, seen as the result's `[h, w, c]`.

@@ -16,7 +16,7 @@ fn everything_unsupported_is_reported_at_once() {
         .node("LSTM x -> a", &[])
         .node("Conv a w -> b", &[int("groups", 1)])
         .node("Cnov b w -> c", &[])
-        .node("Pad c tokens -> d", &[string("mode", "reflect")])
+        .node("Pad c tokens -> d", &[string("mode", "mirror")])
         .node("Elu d -> e", &[])
         .node("Elu e -> y", &[])
         .with(|model| {

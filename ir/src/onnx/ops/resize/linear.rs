@@ -36,13 +36,13 @@ fn linear(input: &[usize], resampling: &Resampling) -> Linear {
         Linear { axes: Vec::new(), before: vec![0; input.len()], after: vec![0; input.len()] };
     for (i, axis) in resampling.axes.iter().enumerate() {
         let Some(axis) = axis else { continue };
-        let last = (input[i] - 1) as f64;
-        let inside = |x: &f64| resampling.outside.is_none() || (0.0..=last).contains(x);
+        let last = (input[i] - 1) as f32;
+        let inside = |x: &f32| resampling.outside.is_none() || (0.0..=last).contains(x);
         // Coordinates are monotonic, so those inside are neighbours.
         let coordinates = &axis.coordinates;
         linear.before[i] = coordinates.iter().take_while(|x| !inside(x)).count();
         let taken = coordinates.iter().filter(|x| inside(x));
-        let places: Vec<f32> = taken.map(|x| x.clamp(0.0, last) as f32).collect();
+        let places: Vec<f32> = taken.map(|x| x.clamp(0.0, last)).collect();
         linear.after[i] = coordinates.len() - linear.before[i] - places.len();
         let stays = places.len() == input[i]
             && places.iter().enumerate().all(|(index, &place)| place == index as f32);
