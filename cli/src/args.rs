@@ -9,6 +9,32 @@ use isa::Hardware;
 use crate::error::{CliError, read_file};
 use crate::output::{Talk, Verbosity};
 
+/// What `--data` reads.
+pub(crate) const DATA_HELP: &str = "\
+Samples:
+  FILE.npz   `x` (n, ...), or one array per network input by its name; optionally integer labels `y` (n)
+  FILE.npy   (n, ...) for a network with one input
+  FOLDER     JPEG and PNG images, in sorted order:
+             with labels.csv, the files it lists: a line `file,label` each, where the label is a class
+               index or a name of --names; a header line `file,label` is allowed
+             or one subfolder per class: named as in --names, by class index, or (all classes there)
+               in sorted order
+             or images alone, without labels
+Images and uint8 arrays pass through --preprocess; float arrays are taken as they are.";
+
+/// What `--preprocess` takes.
+pub(crate) const PREPROCESS_HELP: &str = "\
+How images and uint8 pixels become the network's input, stored in the program:
+  mean=M, std=S        input = (pixel - mean) / std, pixels 0..255; several channels: mean=124:116:104
+                       [default: 0 and 1]
+  resize=256           shorter side of an image, the other in proportion
+  resize=224x320       height x width
+  resize=256:bicubic   filter: bilinear (default) or bicubic, both with antialiasing as in Pillow
+  crop=224, 224x320    center crop, after resizing
+  layout=nchw|nhwc     order of the axes of the network's input [default: nchw]
+  color=rgb|bgr|gray   channels of the network's input, in the order of mean and std [default: rgb]
+EXIF orientation is not applied. uint8 arrays are taken as resized, cropped and colored.";
+
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {

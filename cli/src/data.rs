@@ -1,101 +1,100 @@
-//! Samples from `.npz` and `.npy` files.
+//! Samples for the inputs of a network, with labels if there are any: from `.npz`, `.npy`, an image, or a folder of images.
 //!
-//! `.npz`: `x` (or one array per network input, by name) with samples on the first axis, and optionally integer labels `y` (unless an input
-//! is named so). `.npy`: one array for a network with one input. Sizes in the file are checked against the bytes behind them before anything
-//! is allocated.
+//! `.npz`: `x` (or one array per network input, by name) with samples on the first axis, and optionally integer labels `y` (unless an
+//! input is named so). `.npy`: one array for a network with one input. Images are decoded when their turn comes, so that memory does not grow with their number.
 
-use std::io::{Cursor, Read};
-use std::path::Path;
+pub(crate) mod arrays;
+mod folder;
+pub(crate) mod labels;
+#[cfg(test)]
+mod tests;
+pub(crate) mod write;
+
+use std::path::{Path, PathBuf};
+
+use ir::qgraph::{QType, QValue};
+use isa::program::Preprocess;
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
 use crate::error::{CliError, read_file};
+use crate::images::{self, ImageInput};
+use crate::preprocess;
+use arrays::{Array, Elements, check_shape, read_arrays};
+use labels::Classes;
 
-/// A deflated byte can hardly unpack to more than this many.
-const MAX_INFLATION: u64 = 1100;
+/// Images decoded at a time where they are taken in order.
+const BATCH: usize = 16;
 
-/// Elements of an array.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Elements {
-    /// Raw pixels: they pass through the preprocessing.
-    U8(Vec<u8>),
-    /// Real values as the network expects them.
-    F32(Vec<f32>),
-    /// Labels or other integers.
-    I64(Vec<i64>),
-}
-
-impl Elements {
-    fn len(&self) -> usize {
-        match self {
-            Elements::U8(v) => v.len(),
-            Elements::F32(v) => v.len(),
-            Elements::I64(v) => v.len(),
-        }
-    }
-
-    fn type_name(&self) -> &'static str {
-        match self {
-            Elements::U8(_) => "uint8",
-            Elements::F32(_) => "float",
-            Elements::I64(_) => "integer",
-        }
-    }
-}
-
-/// A named array.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Array {
-    /// Name in the archive (`x` for a lone `.npy`).
-    pub name: String,
-    /// Extents, samples first.
-    pub shape: Vec<usize>,
-    /// Elements, row-major.
-    pub elements: Elements,
-}
-
-/// Samples for the inputs of a network, with labels if there are any.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Samples {
-    /// One array per network input, samples on the first axis.
-    pub arrays: Vec<Array>,
+/// Samples that can be read one by one.
+pub(crate) struct Samples<'a> {
+    source: Source,
+    inputs: &'a [QValue],
+    how: Option<&'a Preprocess>,
     /// Class of each sample.
     pub labels: Option<Vec<i64>>,
     /// Number of samples.
     pub count: usize,
 }
 
-impl Samples {
-    /// Reads samples for the named inputs; `shapes` are the inputs' ONNX extents, batch included.
-    pub(crate) fn read(path: &Path, inputs: &[(&str, &[usize])]) -> Result<Samples, CliError> {
+enum Source {
+    /// One array per network input, samples on the first axis.
+    Arrays(Vec<Array>),
+    /// One image per sample.
+    Images { files: Vec<PathBuf>, input: ImageInput },
+}
+
+/// One sample: the elements of each network input, in ONNX order.
+pub(crate) struct Sample(Vec<Elements>);
+
+impl<'a> Samples<'a> {
+    /// Reads samples for `inputs`; pixels become real values as `how` says. Labels are read if `classes` says what they mean.
+    pub(crate) fn read(
+        path: &Path,
+        inputs: &'a [QValue],
+        how: Option<&'a Preprocess>,
+        classes: Option<&Classes<'_>>,
+    ) -> Result<Samples<'a>, CliError> {
+        if path.is_dir() {
+            let listing = folder::list(path, classes)?;
+            let input = image_input(path, inputs, how)?;
+            let count = listing.files.len();
+            let source = Source::Images { files: listing.files, input };
+            return Ok(Samples { source, inputs, how, labels: listing.labels, count });
+        }
+        if images::is_image(path) {
+            images::check_header(&read_file(path)?).map_err(|e| CliError::in_file(path, e))?;
+            let input = image_input(path, inputs, how)?;
+            let source = Source::Images { files: vec![path.to_path_buf()], input };
+            return Ok(Samples { source, inputs, how, labels: None, count: 1 });
+        }
+        Samples::from_arrays(path, inputs, how)
+    }
+
+    fn from_arrays(
+        path: &Path,
+        inputs: &'a [QValue],
+        how: Option<&'a Preprocess>,
+    ) -> Result<Samples<'a>, CliError> {
         let fail = |reason: String| CliError::in_file(path, reason);
         let mut arrays = read_arrays(path)?;
         let labels = match arrays.iter().position(|a| a.name == "y") {
-            // An input may have that name; then there are no labels.
-            Some(at) if arrays.len() > 1 && inputs.iter().all(|&(name, _)| name != "y") => {
-                Some(labels(arrays.remove(at)).map_err(fail)?)
+            Some(at) if arrays.len() > 1 && !inputs.iter().any(|input| input.name == "y") => {
+                Some(arrays::labels(arrays.remove(at)).map_err(fail)?)
             }
             _ => None,
         };
-        let mut ordered = Vec::with_capacity(inputs.len());
-        for &(name, shape) in inputs {
-            let at = arrays.iter().position(|a| a.name == name).or_else(|| {
-                let lone = inputs.len() == 1;
-                arrays.iter().position(|a| lone && (a.name == "x" || arrays.len() == 1))
-            });
-            let Some(at) = at else {
-                let held: Vec<&str> = arrays.iter().map(|a| a.name.as_str()).collect();
-                let hint = if inputs.len() == 1 {
-                    "name the array `x`"
-                } else {
-                    "one array per network input, by name"
-                };
-                return Err(fail(format!(
-                    "no array for input `{name}`; the file holds {}\n  hint: {hint}",
-                    quoted(&held)
-                )));
-            };
-            let array = arrays.remove(at);
-            check_shape(&array, name, shape).map_err(fail)?;
-            ordered.push(array);
+        let mut ordered = take_inputs(arrays, inputs).map_err(fail)?;
+        let mut problems = Vec::new();
+        for (array, input) in ordered.iter_mut().zip(inputs) {
+            if let Err(problem) = check_shape(array, &input.name, &input.view.onnx_shape) {
+                problems.push(problem);
+            } else if matches!(array.elements, Elements::U8(_)) && how.is_none() {
+                problems.push(no_preprocessing(&format!("`{}` holds uint8", array.name)));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(CliError::all(path, problems));
         }
         let count = ordered.first().map_or(0, |a| a.shape[0]);
         if count == 0 {
@@ -112,284 +111,188 @@ impl Samples {
         {
             return Err(fail(format!("`y` holds {} labels for {count} samples", labels.len())));
         }
-        Ok(Samples { arrays: ordered, labels, count })
+        Ok(Samples { source: Source::Arrays(ordered), inputs, how, labels, count })
+    }
+
+    /// One sample of stored integers, each input of `[h, w, c]` or any shape of as many elements.
+    pub(crate) fn read_raw(path: &Path, inputs: &'a [QValue]) -> Result<Samples<'a>, CliError> {
+        let arrays =
+            take_inputs(read_arrays(path)?, inputs).map_err(|e| CliError::in_file(path, e))?;
+        let mut problems = Vec::new();
+        let mut stored = Vec::with_capacity(inputs.len());
+        for (array, input) in arrays.into_iter().zip(inputs) {
+            match stored_integers(array, input) {
+                Ok(values) => stored.push(values),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if problems.is_empty() {
+            Ok(Samples::stored(inputs, stored))
+        } else {
+            Err(CliError::all(path, problems))
+        }
+    }
+
+    /// One sample of stored integers in `[h, w, c]` order.
+    pub(crate) fn stored(inputs: &'a [QValue], values: Vec<Vec<i64>>) -> Samples<'a> {
+        let array = |(input, values): (&QValue, Vec<i64>)| Array {
+            name: input.name.clone(),
+            shape: vec![1, values.len()],
+            elements: Elements::I64(values),
+        };
+        let source = Source::Arrays(inputs.iter().zip(values).map(array).collect());
+        Samples { source, inputs, how: None, labels: None, count: 1 }
+    }
+
+    /// Reads one sample.
+    pub(crate) fn sample(&self, index: usize) -> Result<Sample, CliError> {
+        match &self.source {
+            Source::Arrays(arrays) => Ok(Sample(arrays.iter().map(|a| a.sample(index)).collect())),
+            Source::Images { files, input } => {
+                let file = &files[index];
+                let pixels =
+                    input.pixels(&read_file(file)?).map_err(|e| CliError::in_file(file, e))?;
+                Ok(Sample(vec![Elements::U8(pixels)]))
+            }
+        }
+    }
+
+    /// Every sample in order; images are decoded some at a time, in parallel.
+    pub(crate) fn each(&self) -> impl Iterator<Item = Result<Sample, CliError>> {
+        let batch = |first: usize| -> Vec<_> {
+            let last = (first + BATCH).min(self.count);
+            (first..last).into_par_iter().map(|i| self.sample(i)).collect()
+        };
+        (0..self.count).step_by(BATCH).flat_map(batch)
+    }
+
+    /// After a sample could not be read: the errors of all of them, so that they can be mended at once.
+    pub(crate) fn explain(&self, path: &Path, first: CliError) -> CliError {
+        let broken = |i: usize| self.sample(i).err().map(|e| e.to_string());
+        let mut problems: Vec<String> =
+            (0..self.count).into_par_iter().filter_map(broken).collect();
+        match problems.len() {
+            0 => first,
+            1 => CliError::Refused(problems.remove(0)),
+            _ => CliError::all(path, problems),
+        }
+    }
+
+    /// Real values of every input of a sample: floats as they are, pixels through the preprocessing. `None` for stored integers.
+    pub(crate) fn real(&self, sample: &Sample) -> Result<Option<Vec<Vec<f32>>>, CliError> {
+        let mut out = Vec::with_capacity(self.inputs.len());
+        for (elements, input) in sample.0.iter().zip(self.inputs) {
+            out.push(match elements {
+                Elements::F32(values) => values.clone(),
+                Elements::U8(pixels) => match self.how {
+                    Some(how) => preprocess::apply(how, pixels, &input.view.onnx_shape)?,
+                    None => return Err(CliError::Refused(no_preprocessing("the data are uint8"))),
+                },
+                Elements::I64(_) => return Ok(None),
+            });
+        }
+        Ok(Some(out))
     }
 }
 
-impl Samples {
-    /// One input's stored integers (`[h, w, c]` or any shape of as many elements), one sample.
-    pub(crate) fn read_raw(path: &Path, inputs: &[(&str, &[usize])]) -> Result<Samples, CliError> {
-        let [(name, shape)] = inputs else {
-            return Err(CliError::in_file(path, "--raw serves networks with one input"));
-        };
-        let mut arrays = read_arrays(path)?;
-        let array = arrays.remove(0);
-        let wanted: usize = shape.iter().product();
-        let integers = match array.elements {
-            Elements::I64(v) => v,
-            Elements::U8(v) => v.into_iter().map(i64::from).collect(),
-            Elements::F32(v) if v.iter().all(|x| x.fract() == 0.0 && x.abs() < 1e6) => {
-                v.into_iter().map(|x| x as i64).collect()
-            }
-            Elements::F32(_) => {
-                return Err(CliError::in_file(
-                    path,
-                    "--raw takes stored integers, found fractions",
-                ));
-            }
-        };
-        if integers.len() != wanted {
-            return Err(CliError::in_file(
-                path,
-                format!("holds {} values, input `{name}` takes {wanted}", integers.len()),
-            ));
-        }
-        let shape = [&[1], *shape].concat();
-        Ok(Samples {
-            arrays: vec![Array { name: (*name).into(), shape, elements: Elements::I64(integers) }],
-            labels: None,
-            count: 1,
-        })
-    }
-
-    /// Stored integers of a sample, if the samples hold stored integers.
-    pub(crate) fn raw(&self, index: usize) -> Option<Vec<Vec<i32>>> {
-        let one = |a: &Array| match &a.elements {
-            Elements::I64(v) => {
-                let n = v.len() / self.count;
-                Some(v[index * n..(index + 1) * n].iter().map(|&x| x as i32).collect())
-            }
+impl Sample {
+    /// Stored integers of every input, if the sample holds stored integers.
+    pub(crate) fn stored(&self) -> Option<Vec<Vec<i32>>> {
+        let one = |elements: &Elements| match elements {
+            Elements::I64(values) => Some(values.iter().map(|&v| v as i32).collect()),
             Elements::U8(_) | Elements::F32(_) => None,
         };
-        self.arrays.iter().map(one).collect()
+        self.0.iter().map(one).collect()
     }
 
-    /// A hash of each sample's elements, to notice samples that serve two purposes.
-    pub(crate) fn hashes(&self) -> Vec<u64> {
-        use sha2::{Digest, Sha256};
-        let one = |index: usize| {
-            let mut hash = Sha256::new();
-            for array in &self.arrays {
-                let n = array.elements.len() / self.count;
-                let range = index * n..(index + 1) * n;
-                match &array.elements {
-                    Elements::U8(v) => hash.update(&v[range]),
-                    Elements::F32(v) => v[range].iter().for_each(|x| hash.update(x.to_le_bytes())),
-                    Elements::I64(v) => v[range].iter().for_each(|x| hash.update(x.to_le_bytes())),
-                }
+    /// A hash of the elements (of an image: of the pixels the network gets), to notice samples that serve two purposes.
+    pub(crate) fn hash(&self) -> u64 {
+        let mut hash = Sha256::new();
+        for elements in &self.0 {
+            match elements {
+                Elements::U8(v) => hash.update(v),
+                Elements::F32(v) => v.iter().for_each(|x| hash.update(x.to_le_bytes())),
+                Elements::I64(v) => v.iter().for_each(|x| hash.update(x.to_le_bytes())),
             }
-            let mut first = [0; 8];
-            first.copy_from_slice(&hash.finalize()[..8]);
-            u64::from_le_bytes(first)
-        };
-        (0..self.count).map(one).collect()
+        }
+        let mut first = [0; 8];
+        first.copy_from_slice(&hash.finalize()[..8]);
+        u64::from_le_bytes(first)
     }
 }
 
-/// Samples on the first axis, then the network input's extents with or without its batch of 1.
-fn check_shape(array: &Array, input: &str, shape: &[usize]) -> Result<(), String> {
-    let per_sample = array.shape.get(1..).unwrap_or(&[]);
-    let without_batch = shape.strip_prefix(&[1]).unwrap_or(shape);
-    if array.shape.is_empty() || (per_sample != without_batch && per_sample != shape) {
-        let wanted: Vec<String> = without_batch.iter().map(ToString::to_string).collect();
+/// One array per input, by name; a lone input also takes `x` or the only array.
+fn take_inputs(mut arrays: Vec<Array>, inputs: &[QValue]) -> Result<Vec<Array>, String> {
+    let quoted = |names: Vec<&str>| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>();
+    let held = quoted(arrays.iter().map(|a| a.name.as_str()).collect()).join(", ");
+    let lone = inputs.len() == 1;
+    let only = lone && arrays.len() == 1;
+    let mut ordered = Vec::with_capacity(inputs.len());
+    let mut missing = Vec::new();
+    for input in inputs {
+        let named = |name: &str| arrays.iter().position(|a| a.name == name);
+        let at = named(&input.name).or_else(|| named("x").filter(|_| lone)).or(only.then_some(0));
+        match at {
+            Some(at) => ordered.push(arrays.remove(at)),
+            None => missing.push(input.name.as_str()),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(ordered);
+    }
+    let hint = if lone { "name the array `x`" } else { "one array per network input, by name" };
+    Err(format!(
+        "no array for input {}; the file holds {held}\n  hint: {hint}",
+        quoted(missing).join(", ")
+    ))
+}
+
+/// An array as stored integers of an input.
+fn stored_integers(array: Array, input: &QValue) -> Result<Vec<i64>, String> {
+    let integers: Vec<i64> = match array.elements {
+        Elements::I64(v) => v,
+        Elements::U8(v) => v.into_iter().map(i64::from).collect(),
+        Elements::F32(v) if v.iter().all(|x| x.fract() == 0.0 && x.abs() < 1e6) => {
+            v.into_iter().map(|x| x as i64).collect()
+        }
+        Elements::F32(_) => return Err("--raw takes stored integers, found fractions".into()),
+    };
+    let wanted = input.shape.h * input.shape.w * input.shape.c;
+    if integers.len() != wanted {
         return Err(format!(
-            "`{}` has shape {:?}, but input `{input}` takes [n, {}]",
-            array.name,
-            array.shape,
-            wanted.join(", ")
+            "holds {} values, input `{}` takes {wanted}",
+            integers.len(),
+            input.name
         ));
     }
-    if matches!(array.elements, Elements::I64(_)) {
-        return Err(format!(
-            "`{}` holds {} values, but input `{input}` takes float32, or uint8 pixels",
-            array.name,
-            array.elements.type_name()
-        ));
-    }
-    Ok(())
-}
-
-fn labels(array: Array) -> Result<Vec<i64>, String> {
-    if array.shape.len() != 1 {
-        return Err(format!("`y` has shape {:?}, labels are one integer per sample", array.shape));
-    }
-    match array.elements {
-        Elements::I64(v) => Ok(v),
-        Elements::U8(v) => Ok(v.into_iter().map(i64::from).collect()),
-        Elements::F32(_) => Err("`y` holds floats, labels are integers".into()),
+    let (lo, hi) = match input.dtype {
+        QType::I8 => (i64::from(i8::MIN), i64::from(i8::MAX)),
+        QType::I16 => (i64::from(i16::MIN), i64::from(i16::MAX)),
+    };
+    match integers.iter().find(|v| !(lo..=hi).contains(v)) {
+        Some(v) => Err(format!("holds {v}, but input `{}` stores {lo}..={hi}", input.name)),
+        None => Ok(integers),
     }
 }
 
-fn quoted(names: &[&str]) -> String {
-    names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// Reads every array of an `.npz`, or the one of an `.npy`.
-fn read_arrays(path: &Path) -> Result<Vec<Array>, CliError> {
-    if path.is_dir() {
+fn image_input(
+    path: &Path,
+    inputs: &[QValue],
+    how: Option<&Preprocess>,
+) -> Result<ImageInput, CliError> {
+    let [input] = inputs else {
         return Err(CliError::in_file(
             path,
-            "is a folder; samples are read from .npz and .npy files",
-        ));
-    }
-    let bytes = read_file(path)?;
-    let fail = |reason: String| CliError::in_file(path, reason);
-    if bytes.starts_with(b"\x93NUMPY") {
-        return Ok(vec![parse_npy("x", &bytes).map_err(fail)?]);
-    }
-    if !bytes.starts_with(b"PK") {
-        return Err(fail("is neither .npz nor .npy".into()));
-    }
-    parse_npz(&bytes).map_err(fail)
-}
-
-pub(crate) fn parse_npz(bytes: &[u8]) -> Result<Vec<Array>, String> {
-    let mut archive =
-        zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("damaged .npz: {e}"))?;
-    let mut out = Vec::new();
-    let mut names = Vec::with_capacity(archive.len().min(bytes.len()));
-    for name in archive.file_names() {
-        names.push(name.map_err(|e| format!("damaged .npz: {e}"))?.into_owned());
-    }
-    names.sort();
-    for file_name in names {
-        let mut member =
-            archive.by_name(&file_name).map_err(|e| format!("damaged .npz: `{file_name}`: {e}"))?;
-        let Some(name) = file_name.strip_suffix(".npy") else { continue };
-        let limit =
-            member.compressed_size().min(bytes.len() as u64).saturating_mul(MAX_INFLATION) + 4096;
-        let mut content = Vec::new();
-        member
-            .by_ref()
-            .take(limit + 1)
-            .read_to_end(&mut content)
-            .map_err(|e| format!("damaged .npz: `{file_name}`: {e}"))?;
-        if content.len() as u64 > limit {
-            return Err(format!(
-                "`{file_name}` unpacks to more than {MAX_INFLATION} times its size: refused"
-            ));
-        }
-        out.push(parse_npy(name, &content)?);
-    }
-    if out.is_empty() {
-        return Err("holds no arrays".into());
-    }
-    Ok(out)
-}
-
-fn parse_npy(name: &str, bytes: &[u8]) -> Result<Array, String> {
-    let npy =
-        npyz::NpyFile::new(bytes).map_err(|e| format!("`{name}`: damaged .npy header: {e}"))?;
-    let shape: Vec<usize> =
-        npy.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect();
-    if npy.order() != npyz::Order::C && shape.len() > 1 {
-        return Err(format!(
-            "`{name}` is stored in Fortran order\n  hint: numpy.ascontiguousarray before saving"
-        ));
-    }
-    let dtype = npy.dtype().descr();
-    let count =
-        shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= bytes.len());
-    let Some(count) = count else {
-        return Err(format!(
-            "`{name}` claims shape {shape:?}, more than its {} bytes hold",
-            bytes.len()
+            "images serve networks with one input; this one takes an .npz with one array per input",
         ));
     };
-    let kind = dtype.trim_matches('\'').trim_start_matches(['<', '|', '>', '=']).to_string();
-    let big_endian = dtype.trim_matches('\'').starts_with('>');
-    if big_endian {
-        return Err(format!("`{name}` is big-endian ({dtype})"));
-    }
-    let elements = match kind.as_str() {
-        "u1" => npy.into_vec::<u8>().map(Elements::U8),
-        "f4" => npy.into_vec::<f32>().map(Elements::F32),
-        "f8" => {
-            npy.into_vec::<f64>().map(|v| Elements::F32(v.into_iter().map(|x| x as f32).collect()))
-        }
-        "i8" => npy.into_vec::<i64>().map(Elements::I64),
-        "i4" => {
-            npy.into_vec::<i32>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect()))
-        }
-        "i2" => {
-            npy.into_vec::<i16>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect()))
-        }
-        "i1" => npy.into_vec::<i8>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect())),
-        _ => {
-            return Err(format!(
-                "`{name}` has element type {dtype}; float32, float64, uint8 and signed integers are read"
-            ));
-        }
-    };
-    let elements = elements.map_err(|e| format!("`{name}`: damaged .npy: {e}"))?;
-    if elements.len() != count {
-        return Err(format!(
-            "`{name}` holds {} elements, its shape {shape:?} says {count}",
-            elements.len()
-        ));
-    }
-    Ok(Array { name: name.into(), shape, elements })
+    let how = how.ok_or_else(|| CliError::in_file(path, no_preprocessing("images are")))?;
+    ImageInput::new(how, &input.name, &input.view.onnx_shape)
+        .map_err(|e| CliError::in_file(path, e))
 }
 
-/// An `.npy` file.
-pub(crate) fn npy<T: npyz::AutoSerialize + Copy>(
-    shape: &[usize],
-    values: &[T],
-) -> Result<Vec<u8>, String> {
-    use npyz::WriterBuilder;
-    let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
-    let mut bytes = Vec::new();
-    let mut writer = npyz::WriteOptions::new()
-        .default_dtype()
-        .shape(&shape)
-        .writer(&mut bytes)
-        .begin_nd()
-        .map_err(|e| e.to_string())?;
-    writer.extend(values.iter().copied()).map_err(|e| e.to_string())?;
-    writer.finish().map_err(|e| e.to_string())?;
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn npy_round_trip() {
-        let bytes = npy(&[2, 3], &[1.0f32, 2.0, 3.0, 4.0, 5.0, -6.5]).unwrap();
-        let array = parse_npy("x", &bytes).unwrap();
-        assert_eq!(array.shape, [2, 3]);
-        assert_eq!(array.elements, Elements::F32(vec![1.0f32, 2.0, 3.0, 4.0, 5.0, -6.5]));
-    }
-
-    #[test]
-    fn a_lying_header_is_refused_before_allocation() {
-        let mut bytes = npy(&[2, 3], &[0.0f32; 6]).unwrap();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let at = text.find("(2, 3").unwrap();
-        // Same length, so that the header stays well formed.
-        bytes[at..at + 5].copy_from_slice(b"(9e9,");
-        assert!(parse_npy("x", &bytes).is_err());
-        assert!(parse_npz(&bytes).is_err());
-        for n in 0..bytes.len() {
-            let _ = parse_npy("x", &bytes[..n]);
-        }
-    }
-
-    #[test]
-    fn an_input_named_y_holds_no_labels() {
-        let path = std::env::temp_dir().join(format!("qcc-input-y-{}.npz", std::process::id()));
-        let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).unwrap());
-        for name in ["x.npy", "y.npy"] {
-            archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-            let array = npy(&[1, 2], &[1.0f32, 2.0]).unwrap();
-            std::io::Write::write_all(&mut archive, &array).unwrap();
-        }
-        archive.finish().unwrap();
-        let both = Samples::read(&path, &[("x", &[1, 2]), ("y", &[1, 2])]).unwrap();
-        assert_eq!((both.arrays.len(), both.labels), (2, None));
-        let labels = Samples::read(&path, &[("x", &[1, 2])]).unwrap_err().to_string();
-        assert!(labels.contains("labels"), "{labels}");
-        std::fs::remove_file(path).unwrap();
-    }
+fn no_preprocessing(what: &str) -> String {
+    format!(
+        "{what} pixels, but no preprocessing says what real values they stand for\n  hint: --preprocess mean=0,std=255 when compiling"
+    )
 }

@@ -31,6 +31,21 @@ impl CliError {
         CliError::Refused(format!("{}: {reason}", path.display()))
     }
 
+    /// Input refused for several reasons, naming the file or folder; at most a screen of them.
+    pub(crate) fn all(path: &Path, mut problems: Vec<String>) -> CliError {
+        const SHOWN: usize = 10;
+        if problems.len() == 1 {
+            return CliError::in_file(path, problems.remove(0));
+        }
+        let count = problems.len();
+        if count > SHOWN {
+            problems.truncate(SHOWN);
+            problems.push(format!("and {} more", count - SHOWN));
+        }
+        let list: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+        CliError::in_file(path, format!("{count} problems{list}"))
+    }
+
     /// 1 input refused, 2 usage, 3 a check failed.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {

@@ -2,12 +2,8 @@
 
 use ir::qgraph::{Hwc, QType, QValue, View};
 use isa::Program;
-use isa::program::{Preprocess, TensorInfo};
+use isa::program::TensorInfo;
 use runtime::{QData, QTensor};
-
-use crate::data::{Elements, Samples};
-use crate::error::CliError;
-use crate::preprocess;
 
 /// A program's tensor as the integer runtime describes it.
 pub(crate) fn qvalue(info: &TensorInfo) -> QValue {
@@ -34,34 +30,6 @@ pub(crate) fn ends(program: &Program, bindings: &[isa::program::IoBinding]) -> V
     bindings.iter().map(|b| qvalue(&program.tensors[b.tensor as usize])).collect()
 }
 
-/// Real values of every input for sample `index`: floats as they are, uint8 through the preprocessing.
-pub(crate) fn real_inputs(
-    samples: &Samples,
-    index: usize,
-    inputs: &[QValue],
-    how: Option<&Preprocess>,
-) -> Result<Vec<Vec<f32>>, CliError> {
-    let mut out = Vec::with_capacity(inputs.len());
-    for (array, input) in samples.arrays.iter().zip(inputs) {
-        let n: usize = array.shape[1..].iter().product();
-        let range = index * n..(index + 1) * n;
-        out.push(match &array.elements {
-            Elements::F32(v) => v[range].to_vec(),
-            Elements::U8(v) => match how {
-                Some(how) => preprocess::apply(how, &v[range], &input.view.onnx_shape)?,
-                None => {
-                    return Err(CliError::Refused(format!(
-                        "`{}` holds uint8 pixels, but no preprocessing says what real values they stand for\n  hint: --preprocess mean=0,std=255 when compiling",
-                        array.name
-                    )));
-                }
-            },
-            Elements::I64(_) => return Err(CliError::Refused(format!("`{}` holds integers, inputs are float32 or uint8", array.name))),
-        });
-    }
-    Ok(out)
-}
-
 /// Stored integers of a tensor in `[h, w, c]` order.
 pub(crate) fn integers(tensor: &QTensor) -> Vec<i32> {
     match &tensor.data {
@@ -84,6 +52,14 @@ pub(crate) fn arg_max<T: PartialOrd>(values: &[T]) -> usize {
         }
     }
     best
+}
+
+/// Indexes of the `n` largest values, largest first; of equals the first.
+pub(crate) fn largest(values: &[f32], n: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
+    order.truncate(n);
+    order
 }
 
 /// How well outputs match labels and the float model, summed over samples.
@@ -173,6 +149,8 @@ mod tests {
             (Some(2), Some(0.5), Some(1.0), Some(1.0), Some(0.5))
         );
         assert_eq!(arg_max(&[1, 3, 3]), 1);
+        assert_eq!(largest(&[1.0, 3.0, -2.0, 3.0], 3), [1, 3, 0]);
+        assert_eq!(largest(&[1.0], 3), [0]);
     }
 
     #[test]

@@ -1,66 +1,28 @@
-//! `--preprocess mean=..,std=..`: how uint8 pixels become the network's float input.
+//! `--preprocess KEY=VALUE,..`: how pixels become the network's float input.
 
-use isa::program::Preprocess;
+use isa::program::{PixelLayout, Preprocess};
 
 use crate::error::CliError;
 
-/// Parses `mean=0.5:0.4:0.3,std=255,layout=nchw,color=rgb`; several channel values are separated by colons.
+/// Parses the value of `--preprocess`.
 pub(crate) fn parse(text: &str) -> Result<Preprocess, CliError> {
-    let mut out = Preprocess {
-        mean: vec![0.0],
-        std: vec![1.0],
-        layout: "nchw".into(),
-        color: "rgb".into(),
-        ..Preprocess::default()
+    text.parse().map_err(|e| {
+        CliError::Usage(format!(
+            "--preprocess:\n  {e}\n  hint: --preprocess mean=0,std=255,resize=256:bicubic,crop=224,layout=nchw,color=rgb"
+        ))
+    })
+}
+
+/// Checks a value given beside a program against the one stored in it.
+pub(crate) fn check_same(given: &Preprocess, stored: Option<&Preprocess>) -> Result<(), CliError> {
+    let stored = match stored {
+        Some(stored) if stored == given => return Ok(()),
+        Some(stored) => stored.to_string(),
+        None => "none".into(),
     };
-    for part in text.split(',').filter(|p| !p.trim().is_empty()) {
-        let (key, value) = part
-            .split_once('=')
-            .ok_or_else(|| usage(format!("`{part}` is not of the form key=value")))?;
-        let (key, value) = (key.trim(), value.trim());
-        match key {
-            "mean" => out.mean = numbers(key, value)?,
-            "std" => out.std = numbers(key, value)?,
-            "layout" => out.layout = one_of(key, value, &["nchw", "nhwc"])?,
-            "color" => out.color = one_of(key, value, &["rgb", "bgr", "gray"])?,
-            "resize" | "crop" => {
-                return Err(usage(format!(
-                    "`{key}` applies to image files, and samples are read from .npz and .npy"
-                )));
-            }
-            _ => {
-                return Err(usage(format!(
-                    "`{key}` is not a preprocessing step; mean, std, layout and color are"
-                )));
-            }
-        }
-    }
-    if let Some(bad) = out.std.iter().find(|s| **s == 0.0) {
-        return Err(usage(format!("std must not be {bad}")));
-    }
-    Ok(out)
-}
-
-fn usage(reason: String) -> CliError {
-    CliError::Usage(format!("--preprocess: {reason}\n  hint: --preprocess mean=0,std=255"))
-}
-
-fn numbers(key: &str, value: &str) -> Result<Vec<f32>, CliError> {
-    let parse = |n: &str| {
-        n.parse()
-            .ok()
-            .filter(|v: &f32| v.is_finite())
-            .ok_or_else(|| usage(format!("{key}: `{n}` is not a number")))
-    };
-    value.split(':').map(parse).collect()
-}
-
-fn one_of(key: &str, value: &str, allowed: &[&str]) -> Result<String, CliError> {
-    if allowed.contains(&value) {
-        Ok(value.into())
-    } else {
-        Err(usage(format!("{key} is one of {}, not `{value}`", allowed.join(", "))))
-    }
+    Err(CliError::Refused(format!(
+        "--preprocess differs from what the program was compiled with\n  given:  {given}\n  stored: {stored}\n  hint: leave it out here, or compile again with qcc --preprocess"
+    )))
 }
 
 /// Applies the normalization to one sample of raw pixels laid out in the given ONNX extents (batch included).
@@ -69,10 +31,10 @@ pub(crate) fn apply(
     pixels: &[u8],
     onnx_shape: &[usize],
 ) -> Result<Vec<f32>, CliError> {
-    let channel_axis = if p.layout == "nhwc" {
-        onnx_shape.len().saturating_sub(1)
-    } else {
-        1.min(onnx_shape.len().saturating_sub(1))
+    let last = onnx_shape.len().saturating_sub(1);
+    let channel_axis = match p.layout {
+        PixelLayout::Nhwc => last,
+        PixelLayout::Nchw => 1.min(last),
     };
     let channels = onnx_shape.get(channel_axis).copied().unwrap_or(1);
     let inner: usize = onnx_shape.get(channel_axis + 1..).unwrap_or(&[]).iter().product();
@@ -101,19 +63,17 @@ mod tests {
     fn channels_are_normalized_apart() {
         let p = parse("mean=0:10,std=1:2").unwrap();
         assert_eq!(apply(&p, &[4, 5, 20, 30], &[1, 2, 1, 2]).unwrap(), [4.0, 5.0, 5.0, 10.0]);
-        let p = Preprocess { layout: "nhwc".into(), ..p };
+        let p = Preprocess { layout: PixelLayout::Nhwc, ..p };
         assert_eq!(apply(&p, &[4, 20, 5, 30], &[1, 1, 2, 2]).unwrap(), [4.0, 5.0, 5.0, 10.0]);
     }
 
     #[test]
-    fn mistakes_are_named() {
-        for (text, part) in [
-            ("mean", "key=value"),
-            ("std=0", "must not be 0"),
-            ("mean=x", "not a number"),
-            ("blur=3", "not a preprocessing step"),
-        ] {
-            assert!(parse(text).unwrap_err().to_string().contains(part), "{text}");
-        }
+    fn another_preprocessing_than_the_stored_one_is_refused() {
+        let [a, b] = ["mean=0,std=255", "mean=127,std=128,resize=256"].map(|t| parse(t).unwrap());
+        assert!(check_same(&a, Some(&a)).is_ok());
+        let said = check_same(&a, Some(&b)).unwrap_err().to_string();
+        assert!(said.contains("given:  mean=0,std=255"), "{said}");
+        assert!(said.contains("stored: mean=127,std=128,resize=256:bilinear"), "{said}");
+        assert!(check_same(&a, None).unwrap_err().to_string().contains("stored: none"));
     }
 }

@@ -32,8 +32,11 @@ fn section(out: &mut String, command: &Command, level: usize) {
     if !shown.is_empty() {
         let _ = writeln!(out, "| argument | meaning |\n| --- | --- |");
     }
-    for arg in shown {
+    for arg in &shown {
         let _ = writeln!(out, "| `{}` | {} |", spelling(arg), meaning(arg));
+    }
+    for (arg, help) in shown.iter().filter_map(|a| Some((a, a.get_long_help()?))) {
+        let _ = writeln!(out, "\n`{}`\n\n```text\n{help}\n```", spelling(arg));
     }
     for sub in command.get_subcommands().filter(|s| s.get_name() != "help") {
         section(out, sub, level + 1);

@@ -3,6 +3,7 @@
 mod check;
 mod error;
 mod file;
+mod preprocess;
 mod records;
 mod section;
 mod wire;
@@ -21,6 +22,9 @@ use crate::layout;
 pub use check::MAX_DRAM_BYTES;
 pub use error::{Fault, ProgramError};
 pub use file::{FORMAT_VERSION, hash_bytes};
+pub use preprocess::{
+    Color, Filter, MAX_SIDE, PixelLayout, Preprocess, PreprocessError, Resize, ResizeTo,
+};
 pub use section::SectionKind;
 
 /// A compiled network.
@@ -203,24 +207,6 @@ pub struct Meta {
     pub labels: Vec<String>,
     /// Preprocessing of images and uint8 arrays.
     pub preprocess: Option<Preprocess>,
-}
-
-/// How pixels become the network's float input: `(pixel - mean[c]) / std[c]`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Preprocess {
-    /// Subtracted, per channel or one for all.
-    pub mean: Vec<f32>,
-    /// Divided by, per channel or one for all.
-    pub std: Vec<f32>,
-    /// Shorter side after resizing, if any.
-    pub resize: Option<u32>,
-    /// Square center crop, if any.
-    pub crop: Option<u32>,
-    /// `nchw` or `nhwc`.
-    pub layout: String,
-    /// `rgb`, `bgr` or `gray`.
-    pub color: String,
 }
 
 impl Program {

@@ -115,13 +115,15 @@ def compare_time(result, program, qsim, file):
 
 
 def compare_values(result, program, qsim, file, inputs):
-    """The first output against the simulator's; gives all outputs."""
+    """All outputs against the simulator's; gives them."""
     outputs = machine.run(program, [inputs])
     with tempfile.TemporaryDirectory() as folder:
-        x, y = pathlib.Path(folder) / "x.npy", pathlib.Path(folder) / "y.npy"
+        x, y = pathlib.Path(folder) / "x.npy", pathlib.Path(folder) / "y.npz"
         np.save(x, np.asarray(inputs, np.int64))
         run(qsim, file, "--input", x, "--output", y, "--raw", "--quiet")
-        result.values("output 0", outputs[0], np.load(y).astype(np.int64))
+        with np.load(y) as arrays:
+            for i, (ours, name) in enumerate(zip(outputs, arrays.files, strict=True)):
+                result.values(f"output {i}", ours, arrays[name].astype(np.int64))
     return outputs
 
 

@@ -6,7 +6,7 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use zip::write::SimpleFileOptions;
 
-use crate::data::npy;
+use crate::data::write::npy_of;
 
 /// Extent of an image.
 const SIDE: usize = 28;
@@ -76,8 +76,8 @@ pub(super) fn from_digits(files: &[Vec<u8>]) -> Result<Vec<u8>, String> {
 }
 
 fn npz(pixels: &[u8], labels: &[i64]) -> Result<Vec<u8>, String> {
-    let x = npy(&[labels.len(), 1, SIDE, SIDE], pixels)?;
-    let y = npy(&[labels.len()], labels)?;
+    let x = npy_of(&[labels.len(), 1, SIDE, SIDE], pixels)?;
+    let y = npy_of(&[labels.len()], labels)?;
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in [("x.npy", x), ("y.npy", y)] {
         let options = SimpleFileOptions::default();
@@ -93,7 +93,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
-    use crate::data::{Elements, parse_npz};
+    use crate::data::arrays::{Elements, parse_npz};
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut file = GzEncoder::new(Vec::new(), Compression::fast());

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::args::{MachineArgs, TalkArgs, parse_range};
+use crate::args::{DATA_HELP, MachineArgs, PREPROCESS_HELP, TalkArgs, parse_range};
 
 /// Quantize an ONNX network and compile it to a program for an integer-only systolic-array machine
 #[derive(Debug, Parser)]
@@ -14,7 +14,7 @@ use crate::args::{MachineArgs, TalkArgs, parse_range};
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_help = "Examples:\n  qcc model.onnx --data calib.npz --preprocess mean=0,std=255 -o prog.bin\n  qcc model.onnx --hw edge32 --set dram_bytes_per_cycle=12 -o prog.bin\n  qsim prog.bin --data test.npz --check\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours."
+    after_help = "Examples:\n  qcc model.onnx --data calib.npz --preprocess mean=0,std=255 -o prog.bin\n  qcc model.onnx --data photos/ --preprocess mean=127,std=128,resize=256:bicubic,crop=224 --names labels.txt\n  qcc model.onnx --hw edge32 --set dram_bytes_per_cycle=12 -o prog.bin\n  qsim prog.bin --data test.npz --check\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours."
 )]
 pub(crate) struct Cli {
     /// What to do instead of compiling.
@@ -67,7 +67,7 @@ pub(crate) struct CompileArgs {
     /// Fix a symbolic dimension by its name, INPUT:AXIS=EXTENT one by its place, or INPUT=1x3x224x224 all of an input; may be repeated (a leading batch dimension is 1 by itself)
     #[arg(long, value_name = "NAME=EXTENT")]
     pub shape: Vec<String>,
-    /// Class names of the first output, one a line; stored in the program
+    /// Class names, one a line, one for each value of the first output; stored in the program
     #[arg(long, value_name = "FILE")]
     pub names: Option<PathBuf>,
     /// Store the float model in the program, so that `qsim` can compare without it
@@ -82,14 +82,14 @@ pub(crate) struct CompileArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Quantization")]
 pub(crate) struct QuantizeArgs {
-    /// Samples to calibrate on (.npz or .npy); without, ranges come from batch-norm statistics or synthetic inputs
-    #[arg(long, value_name = "FILE")]
+    /// Samples to calibrate on: .npz, .npy, or a folder of images; without, ranges come from batch-norm statistics or synthetic inputs
+    #[arg(long, value_name = "FILE|FOLDER", long_help = DATA_HELP)]
     pub data: Option<PathBuf>,
     /// Calibrate without data, even where --data names some
     #[arg(long, conflicts_with_all = ["data", "calib_in"])]
     pub no_data: bool,
-    /// How uint8 pixels become the network's input: mean, std (several channel values separated by colons), layout, color; stored in the program
-    #[arg(long, value_name = "KEY=VALUE,..")]
+    /// How images and uint8 pixels become the network's input: mean, std, resize, crop, layout, color; stored in the program
+    #[arg(long, value_name = "KEY=VALUE,..", long_help = PREPROCESS_HELP)]
     pub preprocess: Option<String>,
     /// Smallest and largest value of the network's input, for calibration without data
     #[arg(long, value_name = "LO,HI", value_parser = parse_range, allow_hyphen_values = true)]

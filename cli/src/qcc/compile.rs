@@ -14,11 +14,12 @@ use isa::program::{Meta, Preprocess, Program};
 use super::args::{CompileArgs, Emit, QuantizeArgs};
 use crate::args::{parse_shape, with_suffix};
 use crate::data::Samples;
+use crate::data::labels::read_names;
 use crate::error::{CliError, describe, read_file};
 use crate::float_model::{check_embeddable, sha256_hex};
-use crate::host::real_inputs;
 use crate::output::{AtomicFile, Talk, write_file};
 use crate::preprocess;
+use crate::progress::Progress;
 
 /// Compiles a network as the arguments say.
 pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliError> {
@@ -26,7 +27,6 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let hw = args.machine.machine(Hardware::default())?;
     let shapes = parse_shape(&args.shape)?;
     let how = args.quantize.preprocess.as_deref().map(preprocess::parse).transpose()?;
-    let labels = args.names.as_deref().map(read_names).transpose()?.unwrap_or_default();
     let options = options(&args.quantize, how.as_ref())?;
     let onnx = read_file(path)?;
     let load_options = LoadOptions { shapes, ..LoadOptions::default() };
@@ -37,6 +37,10 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     for warning in &model.warnings {
         talk.warn(warning);
     }
+    let labels = match &args.names {
+        Some(names) => read_names(names, first_output_values(&model.graph))?,
+        None => Vec::new(),
+    };
     // Opened before the work, so that a bad path fails at once; it appears under its name only when complete.
     let target = args.output.clone().unwrap_or_else(|| with_suffix(path, "bin"));
     let mut file = AtomicFile::create(&target)?;
@@ -50,8 +54,10 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     if let Some(out) = &args.quantize.calib_out {
         write_file(out, calibration.to_json().as_bytes())?;
     }
-    let qgraph =
-        network.quantize(&calibration, &options, &hw).map_err(|e| CliError::in_file(path, e))?;
+    let stage = Progress::stage(talk, "quantizing");
+    let qgraph = network.quantize(&calibration, &options, &hw);
+    drop(stage);
+    let qgraph = qgraph.map_err(|e| CliError::in_file(path, e))?;
     let meta = Meta {
         model: network.graph.name.clone(),
         model_sha256: sha256_hex(&onnx),
@@ -64,7 +70,10 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
         labels,
         preprocess: how,
     };
-    let mut made = program(&qgraph, &hw, meta).map_err(|e| CliError::in_file(path, e))?;
+    let stage = Progress::stage(talk, "generating the program");
+    let made = program(&qgraph, &hw, meta);
+    drop(stage);
+    let mut made = made.map_err(|e| CliError::in_file(path, e))?;
     made.float_model = args.embed_float.then_some(onnx);
     let bytes = made.to_bytes().map_err(CliError::refused)?;
     std::io::Write::write_all(&mut file, &bytes)
@@ -81,10 +90,10 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     emit(args, &network.graph, &qgraph, &made)
 }
 
-fn read_names(path: &Path) -> Result<Vec<String>, CliError> {
-    let text =
-        String::from_utf8(read_file(path)?).map_err(|_| CliError::in_file(path, "is not text"))?;
-    Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect())
+/// Values of the first output, which class names name.
+fn first_output_values(graph: &Graph) -> usize {
+    let first = graph.outputs.first().map(|v| &graph.values[v.0 as usize].shape);
+    first.map_or(0, |shape| shape.iter().product())
 }
 
 fn options(args: &QuantizeArgs, how: Option<&Preprocess>) -> Result<Options, CliError> {
@@ -132,17 +141,34 @@ fn calibrate(
         if !q.no_data {
             talk.note("no --data: calibrating without data");
         }
+        let _stage = Progress::stage(talk, "calibrating");
         let calibration = network.calibrate_without_data(options).map_err(CliError::refused)?;
         return Ok((calibration, Vec::new()));
     };
     let inputs = inputs(&network.graph);
-    let shapes: Vec<(&str, &[usize])> =
-        inputs.iter().map(|v| (v.name.as_str(), v.view.onnx_shape.as_slice())).collect();
-    let samples = Samples::read(path, &shapes)?;
-    let each = (0..samples.count)
-        .map(|i| real_inputs(&samples, i, &inputs, how).map_err(|e| e.to_string()));
-    let calibration = network.calibrate(each, options).map_err(|e| CliError::in_file(path, e))?;
-    Ok((calibration, samples.hashes()))
+    let samples = Samples::read(path, &inputs, how, None)?;
+    let progress = Progress::over(talk, "calibrating", samples.count);
+    let mut hashes = Vec::with_capacity(samples.count);
+    let mut unread = None;
+    let each = samples.each().map_while(|read| {
+        progress.tick();
+        match read.and_then(|sample| {
+            hashes.push(sample.hash());
+            samples.real(&sample)
+        }) {
+            Ok(real) => Some(Ok(real.unwrap_or_default())),
+            Err(error) => {
+                unread = Some(error);
+                None
+            }
+        }
+    });
+    let calibration = network.calibrate(each, options);
+    drop(progress);
+    match unread {
+        Some(first) => Err(samples.explain(path, first)),
+        None => Ok((calibration.map_err(|e| CliError::in_file(path, e))?, hashes)),
+    }
 }
 
 /// The graph's inputs as far as reading samples needs them: name and ONNX shape.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::args::{Format, MachineArgs, TalkArgs};
+use crate::args::{DATA_HELP, Format, MachineArgs, TalkArgs};
 
 /// Run a compiled program at cycle level: values, cycles, traffic, energy, accuracy
 #[derive(Debug, Parser)]
@@ -13,7 +13,7 @@ use crate::args::{Format, MachineArgs, TalkArgs};
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_help = "Examples:\n  qsim prog.bin --trace                 timeline in prog.trace.json\n  qsim prog.bin --trace=prog.fst         waves for GTKWave or Surfer\n  qsim prog.bin --data test.npz --check  accuracy, and every layer against the host runtime\n  qsim prog.bin --set dram_latency_cycles=500 --timing-only\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours."
+    after_help = "Examples:\n  qsim prog.bin --trace                 timeline in prog.trace.json\n  qsim prog.bin --trace=prog.fst         waves for GTKWave or Surfer\n  qsim prog.bin --data test.npz --check  accuracy, and every layer against the host runtime\n  qsim prog.bin --data photos/ --float model.onnx\n  qsim prog.bin --input photo.jpg        its five most likely classes\n  qsim prog.bin --set dram_latency_cycles=500 --timing-only\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours."
 )]
 pub(crate) struct Cli {
     /// What to do instead of running a program.
@@ -68,18 +68,21 @@ pub(crate) struct RunArgs {
     /// The program
     #[arg(value_name = "PROG.bin", required = true)]
     pub program: Option<PathBuf>,
-    /// Samples to run (.npz or .npy), labelled or not; without, one seeded random input
-    #[arg(long, value_name = "FILE", conflicts_with = "input")]
+    /// Samples to run, labelled or not: .npz, .npy, or a folder of images; without, one seeded random input
+    #[arg(long, value_name = "FILE|FOLDER", conflicts_with = "input", long_help = DATA_HELP)]
     pub data: Option<PathBuf>,
-    /// One input (.npy): real values, or uint8 pixels
-    #[arg(long, value_name = "X.npy")]
+    /// One sample: .npy, .npz with one array per network input, or an image; the report lists the five largest values of the first output
+    #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// Where the first output of the first sample goes (.npy)
-    #[arg(long, value_name = "Y.npy")]
+    /// Where the outputs go, as real values: .npz with one array per output, or .npy for a single one
+    #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// --input and --output hold stored integers, [h, w, c] in row-major order, instead of real values
     #[arg(long)]
     pub raw: bool,
+    /// How images and uint8 pixels become the network's input: stored in the program, so that another value given here is an error
+    #[arg(long, value_name = "KEY=VALUE,..")]
+    pub preprocess: Option<String>,
     /// Float model to compare with on --data: the one compiled from, unless the program holds it
     #[arg(long, value_name = "MODEL.onnx", requires = "data")]
     pub float: Option<PathBuf>,
@@ -90,7 +93,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub trace: Option<Option<PathBuf>>,
     /// Time only: compute no values
-    #[arg(long, conflicts_with_all = ["data", "input", "output", "float"])]
+    #[arg(long, conflicts_with_all = ["data", "input", "output", "float", "raw", "preprocess"])]
     pub timing_only: bool,
     /// Count cycles with the cycle-stepped core instead of the event-driven one (same result, slower)
     #[arg(long)]

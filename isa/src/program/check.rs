@@ -9,7 +9,9 @@ use crate::access::{self, AccessError, Pages};
 use crate::inst::{Engine, Op};
 use crate::layout;
 
-use super::{Fault, IoBinding, Program, ProgramError, SectionKind, TensorInfo, TileNote};
+use super::{
+    Fault, IoBinding, Preprocess, Program, ProgramError, SectionKind, TensorInfo, TileNote,
+};
 
 /// Most DRAM a program may use: the simulator allocates it.
 pub const MAX_DRAM_BYTES: u64 = 16 << 30;
@@ -46,18 +48,9 @@ impl Checker<'_> {
         self.errors.push(ProgramError { record, ..ProgramError::new(section, None, fault) });
     }
 
-    /// JSON has no infinities.
     fn meta(&mut self) {
-        let preprocess = self.program.meta.preprocess.iter();
-        for value in preprocess.flat_map(|preprocess| preprocess.mean.iter().chain(&preprocess.std))
-        {
-            if !value.is_finite() {
-                self.fail(
-                    SectionKind::Meta,
-                    None,
-                    illegal("mean or std", value, "a finite number"),
-                );
-            }
+        for fault in self.program.meta.preprocess.iter().flat_map(Preprocess::faults) {
+            self.fail(SectionKind::Meta, None, fault);
         }
     }
 

@@ -56,7 +56,7 @@ fn meta() -> Meta {
         preprocess: Some(Preprocess {
             mean: vec![0.485, 127.5],
             std: vec![0.1],
-            crop: Some(3),
+            crop: Some([3, 3]),
             ..Preprocess::default()
         }),
         ..Meta::default()

@@ -256,7 +256,7 @@ notes.load[1]: tile leaves the tensor: 5 beyond 0
     insta::assert_snapshot!(faults(|p| p.outputs[0].dram = u64::MAX - 3), @"outputs[0]: bytes 18446744073709551612..18446744073709551615 are outside the 576 bytes of DRAM");
     insta::assert_snapshot!(faults(|p| p.constants_base = 16), @"constants: DRAM bytes 16..144 overlap those of inputs");
     insta::assert_snapshot!(faults(|p| p.dram_bytes = MAX_DRAM_BYTES + 1), @"constants: 17179869185 bytes of DRAM, expected at most 17179869184, which the simulator allocates");
-    insta::assert_snapshot!(faults(|p| p.meta.preprocess.as_mut().unwrap().std[0] = f32::NAN), @"meta: mean or std NaN, expected a finite number");
+    insta::assert_snapshot!(faults(|p| p.meta.preprocess.as_mut().unwrap().std[0] = f32::NAN), @"meta: std NaN, expected a finite number");
     insta::assert_snapshot!(faults(|p| p.hardware.array_rows = 3), @"hardware: `array_rows` = 3: must be a power of two");
 }
 

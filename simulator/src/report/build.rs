@@ -102,6 +102,7 @@ impl Report {
             },
             accuracy: Accuracy::default(),
             check: Check::default(),
+            top5: Vec::new(),
             layers: layers.map(|((node, time), work)| layer(node, time, work, hardware)).collect(),
             hardware: hardware.clone(),
         })

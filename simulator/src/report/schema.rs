@@ -33,6 +33,8 @@ objects! {
         accuracy: Accuracy = "";
         /// Comparison with the host runtime, element by element.
         check: Check = "";
+        /// The largest values of the first output, largest first, at most five; empty unless a single sample was named.
+        top5: Vec<Top> = "";
         /// Nodes of the network in program order.
         layers: Vec<Layer> = "";
         /// The machine: every parameter (`docs/generated/hardware.md`).
@@ -215,6 +217,16 @@ objects! {
         agreement: Option<f64> = "0..1";
         /// Signal to quantization noise of the outputs against the float model; `null` also if there is no noise at all.
         sqnr_db: Option<f64> = "dB";
+    }
+
+    /// One of the largest values of an output.
+    Top {
+        /// Index of the value.
+        class: u64 = "index";
+        /// Name of the class, if the program has names.
+        name: Option<String> = "name";
+        /// Real value.
+        score: f64 = "real";
     }
 
     /// Comparison with the host runtime, element by element.

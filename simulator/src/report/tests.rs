@@ -48,6 +48,10 @@ fn full_report() -> Report {
         mismatches: Some(17),
         first_mismatch: Some(first),
     };
+    report.top5 = vec![
+        Top { class: 948, name: Some("Granny Smith".to_owned()), score: 12.25 },
+        Top { class: 7, name: None, score: -0.5 },
+    ];
     report.layers[1].utilization = Some(0.5);
     report
 }

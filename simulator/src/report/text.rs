@@ -188,6 +188,11 @@ impl Report {
         for (i, half) in parts.chunks(3).enumerate() {
             line(text, if i == 0 { "accuracy" } else { "" }, &half.join(", "));
         }
+        for (i, top) in self.top5.iter().enumerate() {
+            let name = top.name.as_deref().map_or(String::new(), |n| format!("  {}", printable(n)));
+            let row = format!("{:>10.4}  class {}{name}", top.score, top.class);
+            line(text, if i == 0 { "largest" } else { "" }, &row);
+        }
         let layers = grouped(self.check.layers.unwrap_or(0));
         match self.check.bit_exact {
             None => {}

@@ -1,0 +1,262 @@
+//! Arrays in `.npz` and `.npy` files. Sizes in the file are checked against the bytes behind them before anything is allocated.
+
+use std::io::{Cursor, Read};
+use std::path::Path;
+
+use crate::error::{CliError, read_file};
+
+/// A deflated byte can hardly unpack to more than this many.
+const MAX_INFLATION: u64 = 1100;
+
+/// Elements of an array.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Elements {
+    /// Raw pixels: they pass through the preprocessing.
+    U8(Vec<u8>),
+    /// Real values as the network expects them.
+    F32(Vec<f32>),
+    /// Labels or stored integers.
+    I64(Vec<i64>),
+}
+
+impl Elements {
+    fn len(&self) -> usize {
+        match self {
+            Elements::U8(v) => v.len(),
+            Elements::F32(v) => v.len(),
+            Elements::I64(v) => v.len(),
+        }
+    }
+
+    fn type_name(&self) -> &'static str {
+        match self {
+            Elements::U8(_) => "uint8",
+            Elements::F32(_) => "float",
+            Elements::I64(_) => "integer",
+        }
+    }
+}
+
+/// A named array.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Array {
+    /// Name in the archive (`x` for a lone `.npy`).
+    pub name: String,
+    /// Extents, samples first.
+    pub shape: Vec<usize>,
+    /// Elements, row-major.
+    pub elements: Elements,
+}
+
+impl Array {
+    /// Elements of one sample.
+    pub(super) fn sample(&self, index: usize) -> Elements {
+        let n: usize = self.shape[1..].iter().product();
+        let range = index * n..(index + 1) * n;
+        match &self.elements {
+            Elements::U8(v) => Elements::U8(v[range].to_vec()),
+            Elements::F32(v) => Elements::F32(v[range].to_vec()),
+            Elements::I64(v) => Elements::I64(v[range].to_vec()),
+        }
+    }
+}
+
+/// Samples on the first axis, then the network input's extents with or without its batch of 1; or one sample of just these extents.
+pub(super) fn check_shape(array: &mut Array, input: &str, shape: &[usize]) -> Result<(), String> {
+    let without_batch = shape.strip_prefix(&[1]).unwrap_or(shape);
+    let per_sample = array.shape.get(1..).filter(|s| *s == without_batch || *s == shape);
+    if per_sample.is_none() && array.shape == shape {
+        array.shape.insert(0, 1);
+    } else if per_sample.is_none() {
+        let wanted: Vec<String> = without_batch.iter().map(ToString::to_string).collect();
+        return Err(format!(
+            "`{}` has shape {:?}, but input `{input}` takes [n, {}]",
+            array.name,
+            array.shape,
+            wanted.join(", ")
+        ));
+    }
+    if matches!(array.elements, Elements::I64(_)) {
+        return Err(format!(
+            "`{}` holds {} values, but input `{input}` takes float32, or uint8 pixels",
+            array.name,
+            array.elements.type_name()
+        ));
+    }
+    Ok(())
+}
+
+/// Labels: one integer per sample.
+pub(super) fn labels(array: Array) -> Result<Vec<i64>, String> {
+    if array.shape.len() != 1 {
+        return Err(format!("`y` has shape {:?}, labels are one integer per sample", array.shape));
+    }
+    match array.elements {
+        Elements::I64(v) => Ok(v),
+        Elements::U8(v) => Ok(v.into_iter().map(i64::from).collect()),
+        Elements::F32(_) => Err("`y` holds floats, labels are integers".into()),
+    }
+}
+
+/// Reads every array of an `.npz`, or the one of an `.npy`.
+pub(super) fn read_arrays(path: &Path) -> Result<Vec<Array>, CliError> {
+    let bytes = read_file(path)?;
+    let fail = |reason: String| CliError::in_file(path, reason);
+    if bytes.starts_with(b"\x93NUMPY") {
+        return Ok(vec![parse_npy("x", &bytes).map_err(fail)?]);
+    }
+    if !bytes.starts_with(b"PK") {
+        return Err(fail("is neither .npz nor .npy, nor named like an image (.jpg, .png)".into()));
+    }
+    parse_npz(&bytes).map_err(fail)
+}
+
+/// Reads every array of an `.npz`, by name.
+pub(crate) fn parse_npz(bytes: &[u8]) -> Result<Vec<Array>, String> {
+    let mut archive =
+        zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("damaged .npz: {e}"))?;
+    let mut out = Vec::new();
+    let mut names = Vec::with_capacity(archive.len().min(bytes.len()));
+    for name in archive.file_names() {
+        names.push(name.map_err(|e| format!("damaged .npz: {e}"))?.into_owned());
+    }
+    names.sort();
+    for file_name in names {
+        let mut member =
+            archive.by_name(&file_name).map_err(|e| format!("damaged .npz: `{file_name}`: {e}"))?;
+        let Some(name) = file_name.strip_suffix(".npy") else { continue };
+        let limit =
+            member.compressed_size().min(bytes.len() as u64).saturating_mul(MAX_INFLATION) + 4096;
+        let mut content = Vec::new();
+        member
+            .by_ref()
+            .take(limit + 1)
+            .read_to_end(&mut content)
+            .map_err(|e| format!("damaged .npz: `{file_name}`: {e}"))?;
+        if content.len() as u64 > limit {
+            return Err(format!(
+                "`{file_name}` unpacks to more than {MAX_INFLATION} times its size: refused"
+            ));
+        }
+        out.push(parse_npy(name, &content)?);
+    }
+    if out.is_empty() {
+        return Err("holds no arrays".into());
+    }
+    Ok(out)
+}
+
+fn parse_npy(name: &str, bytes: &[u8]) -> Result<Array, String> {
+    let npy =
+        npyz::NpyFile::new(bytes).map_err(|e| format!("`{name}`: damaged .npy header: {e}"))?;
+    let shape: Vec<usize> =
+        npy.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect();
+    if npy.order() != npyz::Order::C && shape.len() > 1 {
+        return Err(format!(
+            "`{name}` is stored in Fortran order\n  hint: numpy.ascontiguousarray before saving"
+        ));
+    }
+    let dtype = npy.dtype().descr();
+    let count =
+        shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).filter(|&n| n <= bytes.len());
+    let Some(count) = count else {
+        return Err(format!(
+            "`{name}` claims shape {shape:?}, more than its {} bytes hold",
+            bytes.len()
+        ));
+    };
+    let kind = dtype.trim_matches('\'').trim_start_matches(['<', '|', '>', '=']).to_string();
+    let big_endian = dtype.trim_matches('\'').starts_with('>');
+    if big_endian {
+        return Err(format!("`{name}` is big-endian ({dtype})"));
+    }
+    let elements = match kind.as_str() {
+        "u1" => npy.into_vec::<u8>().map(Elements::U8),
+        "f4" => npy.into_vec::<f32>().map(Elements::F32),
+        "f8" => {
+            npy.into_vec::<f64>().map(|v| Elements::F32(v.into_iter().map(|x| x as f32).collect()))
+        }
+        "i8" => npy.into_vec::<i64>().map(Elements::I64),
+        "i4" => {
+            npy.into_vec::<i32>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect()))
+        }
+        "i2" => {
+            npy.into_vec::<i16>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect()))
+        }
+        "i1" => npy.into_vec::<i8>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect())),
+        _ => {
+            return Err(format!(
+                "`{name}` has element type {dtype}; float32, float64, uint8 and signed integers are read"
+            ));
+        }
+    };
+    let elements = elements.map_err(|e| format!("`{name}`: damaged .npy: {e}"))?;
+    if elements.len() != count {
+        return Err(format!(
+            "`{name}` holds {} elements, its shape {shape:?} says {count}",
+            elements.len()
+        ));
+    }
+    Ok(Array { name: name.into(), shape, elements })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::write::{Values, Written, npy, npz};
+    use super::*;
+
+    fn written(name: &str, shape: &[usize], values: Values) -> Written {
+        Written { name: name.into(), shape: shape.to_vec(), values }
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let reals = vec![1.0, 2.0, 3.0, 4.0, 5.0, -6.5];
+        let x = written("a/x:0", &[2, 3], Values::F32(reals.clone()));
+        let q = written("q", &[3], Values::I8(vec![-128, 0, 127]));
+        let wide = written("wide", &[1, 2], Values::I16(vec![-32768, 32767]));
+        let array = parse_npy("x", &npy(&x).unwrap()).unwrap();
+        assert_eq!((array.shape, array.elements), (vec![2, 3], Elements::F32(reals.clone())));
+        let archive = npz(&[x, q, wide]).unwrap();
+        let arrays = parse_npz(&archive).unwrap();
+        let names: Vec<&str> = arrays.iter().map(|a| a.name.as_str()).collect();
+        assert_eq!(names, ["a/x:0", "q", "wide"]);
+        assert_eq!(arrays[1].elements, Elements::I64(vec![-128, 0, 127]));
+        assert_eq!(arrays[2].elements, Elements::I64(vec![-32768, 32767]));
+    }
+
+    #[test]
+    fn a_lone_sample_needs_no_axis_of_samples() {
+        let array = |shape: &[usize]| Array {
+            name: "x".into(),
+            shape: shape.to_vec(),
+            elements: Elements::F32(vec![0.0; shape.iter().product()]),
+        };
+        for (given, takes, read) in [
+            (vec![5, 2, 3], vec![1, 2, 3], Some(vec![5, 2, 3])),
+            (vec![1, 2, 3], vec![1, 2, 3], Some(vec![1, 2, 3])),
+            (vec![5, 1, 2, 3], vec![1, 2, 3], Some(vec![5, 1, 2, 3])),
+            (vec![2, 3], vec![2, 3], Some(vec![1, 2, 3])),
+            (vec![2, 3], vec![1, 2, 3], None),
+            (vec![], vec![3], None),
+        ] {
+            let mut array = array(&given);
+            let checked = check_shape(&mut array, "x", &takes);
+            assert_eq!(checked.ok().map(|()| array.shape), read, "{given:?} for {takes:?}");
+        }
+    }
+
+    #[test]
+    fn a_lying_header_is_refused_before_allocation() {
+        let mut bytes = npy(&written("x", &[2, 3], Values::F32(vec![0.0; 6]))).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let at = text.find("(2, 3").unwrap();
+        // Same length, so that the header stays well formed.
+        bytes[at..at + 5].copy_from_slice(b"(9e9,");
+        assert!(parse_npy("x", &bytes).is_err());
+        assert!(parse_npz(&bytes).is_err());
+        for n in 0..bytes.len() {
+            let _ = parse_npy("x", &bytes[..n]);
+        }
+    }
+}

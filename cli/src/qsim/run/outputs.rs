@@ -1,0 +1,112 @@
+//! `--output`: the network's outputs as arrays.
+
+use std::io::Write;
+use std::path::Path;
+
+use ir::qgraph::{QType, QValue};
+use isa::Program;
+use runtime::{QData, QTensor};
+
+use crate::data::write::{Values, Written, npy, npz};
+use crate::error::{CliError, describe};
+use crate::host::ends;
+use crate::output::AtomicFile;
+
+/// The file that outputs go to, opened before they are computed.
+pub(super) struct OutputFile {
+    file: AtomicFile,
+    archive: bool,
+}
+
+impl OutputFile {
+    /// Opens `.npz` for any number of outputs, `.npy` for a single one.
+    pub(super) fn create(path: &Path, program: &Program) -> Result<OutputFile, CliError> {
+        let archive = match path.extension().and_then(|e| e.to_str()) {
+            Some("npz") => true,
+            Some("npy") => false,
+            _ => {
+                return Err(CliError::Usage(format!(
+                    "--output {}: the ending says the form: .npy, or .npz with one array per output",
+                    path.display()
+                )));
+            }
+        };
+        let outputs = ends(program, &program.outputs);
+        if !archive && outputs.len() != 1 {
+            let names: Vec<String> = outputs.iter().map(|o| format!("`{}`", o.name)).collect();
+            return Err(CliError::Usage(format!(
+                "--output {}: an .npy holds one array, the network has {} outputs: {}\n  hint: --output {}",
+                path.display(),
+                outputs.len(),
+                names.join(", "),
+                path.with_extension("npz").display()
+            )));
+        }
+        Ok(OutputFile { file: AtomicFile::create(path)?, archive })
+    }
+
+    /// Writes what every sample gave, one list of tensors per sample, and puts the file in place.
+    pub(super) fn write(
+        mut self,
+        path: &Path,
+        outputs: &[QValue],
+        samples: &[Vec<QTensor>],
+        raw: bool,
+    ) -> Result<(), CliError> {
+        let arrays: Result<Vec<Written>, CliError> = outputs
+            .iter()
+            .enumerate()
+            .map(|(i, output)| {
+                let tensors: Vec<&QTensor> = samples.iter().map(|s| &s[i]).collect();
+                if raw { Ok(stored(output, &tensors)) } else { real(output, &tensors) }
+            })
+            .collect();
+        let bytes = match (&arrays?[..], self.archive) {
+            ([single], false) => npy(single)?,
+            (all, _) => npz(all)?,
+        };
+        self.file.write_all(&bytes).map_err(|e| CliError::in_file(path, describe(path, &e)))?;
+        self.file.commit()
+    }
+}
+
+/// Stored integers, `[h, w, c]` or `[samples, h, w, c]`.
+fn stored(output: &QValue, tensors: &[&QTensor]) -> Written {
+    let values = match output.dtype {
+        QType::I8 => Values::I8(joined(tensors, |t| match &t.data {
+            QData::I8(v) => v.clone(),
+            QData::I16(v) => v.iter().map(|&x| x as i8).collect(),
+        })),
+        QType::I16 => Values::I16(joined(tensors, |t| match &t.data {
+            QData::I8(v) => v.iter().map(|&x| i16::from(x)).collect(),
+            QData::I16(v) => v.clone(),
+        })),
+    };
+    let shape = output.shape.extents().to_vec();
+    Written { name: output.name.clone(), shape: stacked(shape, tensors.len()), values }
+}
+
+/// Real values in the extents of the ONNX output, which for several samples have one more axis in front (or in place of a batch of 1).
+fn real(output: &QValue, tensors: &[&QTensor]) -> Result<Written, CliError> {
+    let mut values = Vec::new();
+    for tensor in tensors {
+        values.extend(runtime::dequantize(tensor, output).map_err(CliError::refused)?);
+    }
+    let shape = output.view.onnx_shape.clone();
+    let shape = match shape.split_first() {
+        Some((1, rest)) if tensors.len() > 1 => stacked(rest.to_vec(), tensors.len()),
+        _ => stacked(shape, tensors.len()),
+    };
+    Ok(Written { name: output.name.clone(), shape, values: Values::F32(values) })
+}
+
+fn joined<T>(tensors: &[&QTensor], values: impl Fn(&QTensor) -> Vec<T>) -> Vec<T> {
+    tensors.iter().flat_map(|t| values(t)).collect()
+}
+
+fn stacked(mut shape: Vec<usize>, samples: usize) -> Vec<usize> {
+    if samples > 1 {
+        shape.insert(0, samples);
+    }
+    shape
+}

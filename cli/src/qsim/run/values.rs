@@ -1,0 +1,308 @@
+//! Values of every sample: accuracy, check, outputs.
+
+use std::path::Path;
+
+use compiler::backend::reference_graph;
+use ir::qgraph::{QGraph, QType, QValue};
+use isa::Program;
+use rand::{RngExt, SeedableRng};
+use rayon::prelude::*;
+use runtime::{Prepared as HostNetwork, QTensor};
+use simulator::exec::Kernels;
+use simulator::machine::{Machine, Order, Prepared};
+use simulator::report::{Check, Report, Top};
+
+use super::outputs::OutputFile;
+use crate::data::labels::Classes;
+use crate::data::{Sample, Samples};
+use crate::error::CliError;
+use crate::float_model::Reference;
+use crate::host::{Scores, ends, integers, largest, tensor};
+use crate::output::Talk;
+use crate::progress::Progress;
+use crate::qsim::args::RunArgs;
+use crate::qsim::check::{Checker, visible};
+
+/// Classes listed for a single input.
+const TOP: usize = 5;
+
+/// Everything that computing values needs.
+pub(super) struct Run<'a> {
+    program: &'a Program,
+    args: &'a RunArgs,
+    talk: Talk,
+    machine: Prepared<'a>,
+    order: Order,
+    kernels: Kernels,
+    inputs: Vec<QValue>,
+    outputs: Vec<QValue>,
+    reference: Option<QGraph>,
+}
+
+/// What one sample showed.
+struct Outcome {
+    scores: Scores,
+    check: Option<Checked>,
+    /// Whether the program was calibrated on it.
+    calibrated: bool,
+    /// Outputs, where they are asked for.
+    outputs: Vec<QTensor>,
+    top: Vec<Top>,
+}
+
+/// What comparing one sample showed.
+struct Checked {
+    layers: u64,
+    mismatches: u64,
+    first: Option<simulator::report::Mismatch>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        program: &'a Program,
+        args: &'a RunArgs,
+        talk: Talk,
+    ) -> Result<Run<'a>, CliError> {
+        let kernels = if args.reference { Kernels::Reference } else { Kernels::Fast };
+        let machine = Prepared::new(program).map_err(CliError::refused)?;
+        let order = Order::round_robin(program).map_err(CliError::refused)?;
+        let reference = args
+            .check
+            .then(|| reference_graph(program))
+            .transpose()
+            .map_err(|e| CliError::Refused(format!("--check: {e}")))?;
+        Ok(Run {
+            program,
+            args,
+            talk,
+            machine,
+            order,
+            kernels,
+            inputs: ends(program, &program.inputs),
+            outputs: ends(program, &program.outputs),
+            reference,
+        })
+    }
+
+    /// Runs every sample, fills in accuracy, check and top classes, and writes the outputs.
+    pub(super) fn samples(
+        &self,
+        report: &mut Report,
+        file: Option<OutputFile>,
+    ) -> Result<(), CliError> {
+        let path = self.args.data.as_deref().or(self.args.input.as_deref());
+        let samples = self.read_samples(path)?;
+        let host = match &self.reference {
+            Some(graph) => Some(HostNetwork::new(graph).map_err(CliError::refused)?),
+            None => None,
+        };
+        let float = self.float()?;
+        let what = if self.args.check { "running and checking" } else { "running" };
+        let progress = Progress::over(self.talk, what, samples.count);
+        let results: Result<Vec<Outcome>, CliError> = (0..samples.count)
+            .into_par_iter()
+            .map(|i| {
+                let sample = samples.sample(i)?;
+                let outcome = self.sample(&samples, &sample, i, host.as_ref(), float.as_ref());
+                progress.tick();
+                outcome
+            })
+            .collect();
+        drop(progress);
+        let mut outcomes = match (results, path) {
+            (Ok(outcomes), _) => outcomes,
+            (Err(first), Some(path)) => return Err(samples.explain(path, first)),
+            (Err(first), None) => return Err(first),
+        };
+        report.check = self.checked(&mut outcomes)?;
+        if self.args.data.is_some() {
+            self.accuracy(report, &outcomes, &samples, float.is_some());
+        }
+        if let [single] = &mut outcomes[..]
+            && self.args.input.is_some()
+        {
+            report.top5 = std::mem::take(&mut single.top);
+        }
+        match (file, &self.args.output) {
+            (Some(file), Some(path)) => {
+                let outputs: Vec<Vec<QTensor>> = outcomes.into_iter().map(|o| o.outputs).collect();
+                file.write(path, &self.outputs, &outputs, self.args.raw)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn checked(&self, outcomes: &mut [Outcome]) -> Result<Check, CliError> {
+        let mut check = Check::default();
+        for outcome in outcomes {
+            let (Some(graph), Some(c)) = (&self.reference, outcome.check.take()) else { continue };
+            let expected = visible(self.program, graph);
+            if c.layers != expected {
+                return Err(CliError::Failed(format!(
+                    "{} of {expected} tensors were seen whole",
+                    c.layers
+                )));
+            }
+            check.layers = Some(check.layers.unwrap_or(0) + c.layers);
+            check.mismatches = Some(check.mismatches.unwrap_or(0) + c.mismatches);
+            check.first_mismatch = check.first_mismatch.take().or(c.first);
+        }
+        check.bit_exact = check.mismatches.map(|n| n == 0);
+        Ok(check)
+    }
+
+    fn accuracy(
+        &self,
+        report: &mut Report,
+        outcomes: &[Outcome],
+        samples: &Samples<'_>,
+        float: bool,
+    ) {
+        let mut scores = Scores::default();
+        outcomes.iter().for_each(|outcome| scores.merge(&outcome.scores));
+        report.accuracy = scores.accuracy();
+        let overlap = outcomes.iter().filter(|o| o.calibrated).count();
+        if overlap > 0 {
+            self.talk.warn(format_args!(
+                "{overlap} of {} samples were used for calibration: accuracy on them says little",
+                samples.count
+            ));
+        }
+        if !float {
+            self.talk.note("no float model: reference_top1, agreement and sqnr_db are null (--float MODEL.onnx, or qcc --embed-float)");
+        }
+        if samples.labels.is_none() {
+            self.talk.note("no labels in the data: top1 and top5 are null");
+        }
+    }
+
+    fn read_samples(&self, path: Option<&Path>) -> Result<Samples<'_>, CliError> {
+        let Some(path) = path else { return Ok(self.random_sample()) };
+        if self.args.raw {
+            return Samples::read_raw(path, &self.inputs);
+        }
+        let meta = &self.program.meta;
+        let values = self.outputs.first().map_or(0, |o| o.view.onnx_shape.iter().product());
+        let classes = Classes { names: &meta.labels, count: values };
+        let samples = Samples::read(path, &self.inputs, meta.preprocess.as_ref(), Some(&classes))?;
+        if self.args.input.is_some() && samples.count != 1 {
+            return Err(CliError::in_file(
+                path,
+                format!("--input takes one sample, found {}\n  hint: --data", samples.count),
+            ));
+        }
+        Ok(samples)
+    }
+
+    /// One sample of seeded random integers over each input's whole range.
+    fn random_sample(&self) -> Samples<'_> {
+        let mut rng = rand_pcg::Pcg64Mcg::seed_from_u64(self.args.seed);
+        let values = self.inputs.iter().map(|v| {
+            let (lo, hi) = if v.dtype == QType::I16 { (-32768, 32767) } else { (-128, 127) };
+            let n = v.shape.h * v.shape.w * v.shape.c;
+            (0..n).map(|_| rng.random_range(lo..=hi)).collect()
+        });
+        Samples::stored(&self.inputs, values.collect())
+    }
+
+    fn float(&self) -> Result<Option<Reference>, CliError> {
+        let meta = &self.program.meta;
+        // The program's inputs have every extent fixed; symbolic dimensions of the file were given when compiling.
+        if let Some(path) = &self.args.float {
+            return Reference::open(path, &meta.model_sha256, &meta.shapes).map(Some);
+        }
+        match &self.program.float_model {
+            Some(bytes) if self.args.data.is_some() => {
+                Reference::embedded(bytes.clone(), &meta.shapes).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn sample(
+        &self,
+        samples: &Samples<'_>,
+        sample: &Sample,
+        index: usize,
+        host: Option<&HostNetwork<'_>>,
+        float: Option<&Reference>,
+    ) -> Result<Outcome, CliError> {
+        let real = samples.real(sample)?;
+        let stored = self.stored_inputs(sample, real.as_deref())?;
+        let mut machine = Machine::new(&self.machine, self.kernels);
+        for (i, values) in stored.iter().enumerate() {
+            machine.write_input(i, values).map_err(CliError::refused)?;
+        }
+        let check = match host {
+            Some(host) => Some(self.check_sample(&mut machine, &stored, index, host)?),
+            None => {
+                machine.run(&self.order, None).map_err(CliError::refused)?;
+                None
+            }
+        };
+        let output = |i: usize| -> Result<QTensor, CliError> {
+            Ok(tensor(&self.outputs[i], &machine.read_output(i).map_err(CliError::refused)?))
+        };
+        let first = output(0)?;
+        let real_out = runtime::dequantize(&first, &self.outputs[0]).map_err(CliError::refused)?;
+        let mut scores = Scores::default();
+        let label = samples.labels.as_ref().map(|l| l[index]);
+        let reference = match (float, &real) {
+            (Some(model), Some(real)) => Some(model.run(real)?),
+            _ => None,
+        };
+        scores.add(&real_out, label, reference.as_deref());
+        let outputs = match self.args.output {
+            Some(_) => (0..self.outputs.len()).map(output).collect::<Result<_, _>>()?,
+            None => Vec::new(),
+        };
+        let calibrated = !self.program.meta.sample_hashes.is_empty()
+            && self.program.meta.sample_hashes.contains(&sample.hash());
+        Ok(Outcome { scores, check, calibrated, outputs, top: self.top(&real_out) })
+    }
+
+    fn check_sample(
+        &self,
+        machine: &mut Machine<'_>,
+        stored: &[Vec<i32>],
+        index: usize,
+        host: &HostNetwork<'_>,
+    ) -> Result<Checked, CliError> {
+        let tensors: Vec<_> = self.inputs.iter().zip(stored).map(|(v, x)| tensor(v, x)).collect();
+        let expected = host.run_all(&tensors).map_err(CliError::refused)?;
+        let mut checker = Checker::new(self.program, &expected, index as u64);
+        machine.run(&self.order, Some(&mut checker)).map_err(CliError::refused)?;
+        Ok(Checked {
+            layers: checker.layers(),
+            mismatches: checker.mismatches,
+            first: checker.first,
+        })
+    }
+
+    /// Stored integers of one sample: as they are, or quantized from its real values.
+    fn stored_inputs(
+        &self,
+        sample: &Sample,
+        real: Option<&[Vec<f32>]>,
+    ) -> Result<Vec<Vec<i32>>, CliError> {
+        let Some(real) = real else { return Ok(sample.stored().unwrap_or_default()) };
+        let quantized = real.iter().zip(&self.inputs).map(|(values, input)| {
+            Ok(integers(&runtime::quantize(values, input).map_err(CliError::refused)?))
+        });
+        quantized.collect()
+    }
+
+    /// The largest values of the first output, if it is one vector.
+    fn top(&self, values: &[f32]) -> Vec<Top> {
+        let extents = &self.outputs[0].view.onnx_shape;
+        if self.args.input.is_none() || extents.iter().filter(|&&n| n > 1).count() != 1 {
+            return Vec::new();
+        }
+        let class = |i: usize| Top {
+            class: i as u64,
+            name: self.program.meta.labels.get(i).cloned(),
+            score: values[i].into(),
+        };
+        largest(values, TOP).into_iter().map(class).collect()
+    }
+}
