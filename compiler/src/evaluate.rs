@@ -20,6 +20,12 @@ pub(crate) fn evaluate(op: &Op, x: &[Operand<'_>], shape: &[usize]) -> Option<Ve
         Op::Add => elementwise(x[0], x[1], shape, |a, b| a + b),
         Op::Sub => elementwise(x[0], x[1], shape, |a, b| a - b),
         Op::Mul => elementwise(x[0], x[1], shape, |a, b| a * b),
+        Op::Max => elementwise(x[0], x[1], shape, f32::max),
+        Op::Min => elementwise(x[0], x[1], shape, f32::min),
+        Op::Unary { function } => {
+            x[0].data.iter().map(|&v| function.evaluate(v.into()) as f32).collect()
+        }
+        Op::PRelu => elementwise(x[0], x[1], shape, |v, slope| if v < 0.0 { v * slope } else { v }),
         Op::Clip { lo, hi } => x[0].data.iter().map(|v| v.max(*lo).min(*hi)).collect(),
         Op::BatchNorm { epsilon } => batch_norm(x, *epsilon),
         Op::Interpolate { axes } => interpolate(axes, x[0]),

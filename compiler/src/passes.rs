@@ -11,6 +11,7 @@ mod error;
 mod fold_affine;
 mod fold_batch_norm;
 mod fold_constants;
+mod fuse_functions;
 mod hoist_clip;
 mod manager;
 mod mean_to_pool;
@@ -49,6 +50,7 @@ pub const GRAPH: &[Pass<Graph>] = &[
     remove_identity::PASS, // fewer neighbours in the way of the patterns below
     merge_reshape::PASS,
     hoist_clip::PASS, // brings activations next to the operator that can fuse them
+    fuse_functions::PASS, // before fold_affine, which would take the constants of activations for biases
     fold_batch_norm::PASS, // before fold_affine, so that a bias behind a batch norm finds the convolution
     fold_affine::PASS,
     split_phases::PASS, // after factors and biases have been folded into the transposed convolution
@@ -61,13 +63,12 @@ pub const GRAPH: &[Pass<Graph>] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{assert_same_function, random_graph};
+    use crate::testing::{assert_same_function, random_functions, random_graph};
     use ir::graph::Op;
 
     #[test]
     fn the_whole_list_keeps_the_function_and_comes_to_rest() {
-        for seed in 0..60 {
-            let before = random_graph(seed);
+        for before in (0..60).flat_map(|seed| [random_graph(seed), random_functions(seed)]) {
             let mut after = before.clone();
             let mut context = Context::default();
             run(GRAPH, &mut after, &mut context, Check::EachPass).unwrap();
@@ -80,7 +81,7 @@ mod tests {
             };
             assert!(!after.nodes.iter().any(left));
             let again = run(GRAPH, &mut after, &mut context, Check::End).unwrap();
-            assert!(again.iter().all(|applied| applied.changes == 0), "seed {seed}: {again:?}");
+            assert!(again.iter().all(|applied| applied.changes == 0), "{}: {again:?}", before.name);
         }
     }
 

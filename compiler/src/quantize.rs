@@ -24,6 +24,8 @@ use emit::Emitter;
 use fusion::Fusion;
 use params::Grid;
 
+pub(crate) use emit::slope_axis;
+
 pub use check::check;
 pub use error::{QuantizeError, Refusal};
 pub use sharing::{Clipping, Wanted, wanted};

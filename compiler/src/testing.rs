@@ -10,7 +10,7 @@ use rand_pcg::Pcg64;
 
 pub(crate) use build::Build;
 pub(crate) use float::{all_values, run};
-pub(crate) use random::random_graph;
+pub(crate) use random::{random_functions, random_graph};
 
 use crate::calibrate::{FloatRunner, Sample};
 use crate::passes::{Changes, Context, Pass};

@@ -1,9 +1,10 @@
-//! The float graph: what the ONNX file says, in about twenty operators, with every shape known.
+//! The float graph: what the ONNX file says, in some twenty operators, with every shape known.
 //!
 //! Shapes keep ONNX's order (`[n, c, h, w]` for images) and always carry the batch dimension, which is 1
 //! after import unless the user fixed it otherwise. Nodes stand in topological order; a value has one producer
 //! (a node, a graph input, or a constant).
 
+use crate::function::Function;
 use crate::indices::Indices;
 use crate::tensor::{DType, Tensor};
 
@@ -111,6 +112,17 @@ pub enum Op {
     Sub,
     /// As `Add`, product.
     Mul,
+    /// Larger one, broadcasting as `Add`.
+    Max,
+    /// Smaller one, broadcasting as `Add`.
+    Min,
+    /// A function of each element.
+    Unary {
+        /// The function.
+        function: Function,
+    },
+    /// `x` where positive, else `slope * x`; `slope` is constant and broadcasts to `x`.
+    PRelu,
     /// `min(max(x, lo), hi)`; Relu is `lo = 0, hi = +inf`.
     Clip {
         /// Lower bound, may be -inf.
@@ -230,9 +242,10 @@ impl Op {
         match self {
             Op::Conv { .. } | Op::ConvTranspose { .. } | Op::Dense => (2, 3),
             Op::BatchNorm { .. } => (5, 5),
-            Op::Add | Op::Sub | Op::Mul => (2, 2),
+            Op::Add | Op::Sub | Op::Mul | Op::Max | Op::Min | Op::PRelu => (2, 2),
             Op::Concat { .. } => (1, usize::MAX),
-            Op::Clip { .. }
+            Op::Unary { .. }
+            | Op::Clip { .. }
             | Op::Interpolate { .. }
             | Op::MaxPool { .. }
             | Op::AveragePool { .. }
@@ -245,13 +258,15 @@ impl Op {
         }
     }
 
-    /// First operand that must be constant, where the operator has such: weights, bias and statistics.
+    /// First operand that must be constant, where the operator has such: weights, bias, statistics and slopes.
     #[must_use]
     pub const fn constant_operands_from(&self) -> Option<usize> {
         match self {
-            Op::Conv { .. } | Op::ConvTranspose { .. } | Op::Dense | Op::BatchNorm { .. } => {
-                Some(1)
-            }
+            Op::Conv { .. }
+            | Op::ConvTranspose { .. }
+            | Op::Dense
+            | Op::BatchNorm { .. }
+            | Op::PRelu => Some(1),
             _ => None,
         }
     }
@@ -267,6 +282,10 @@ impl Op {
             Op::Add => "add",
             Op::Sub => "sub",
             Op::Mul => "mul",
+            Op::Max => "max",
+            Op::Min => "min",
+            Op::Unary { .. } => "unary",
+            Op::PRelu => "prelu",
             Op::Clip { .. } => "clip",
             Op::Interpolate { .. } => "interpolate",
             Op::MaxPool { .. } => "max_pool",

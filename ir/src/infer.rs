@@ -201,8 +201,17 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Rule, ShapeError> {
         }
         Op::Dense => Rule::Exact(dense(inputs)?),
         Op::BatchNorm { .. } => Rule::Exact(batch_norm(inputs)?),
-        Op::Add | Op::Sub | Op::Mul => Rule::Exact(broadcast(inputs[0], inputs[1])?),
-        Op::Clip { .. } => Rule::Exact(inputs[0].to_vec()),
+        Op::Add | Op::Sub | Op::Mul | Op::Max | Op::Min => {
+            Rule::Exact(broadcast(inputs[0], inputs[1])?)
+        }
+        Op::PRelu => {
+            if broadcast(inputs[0], inputs[1])? != inputs[0] {
+                let (shape, expected) = (inputs[1].to_vec(), inputs[0].to_vec());
+                return Err(ShapeError::Operand { operand: 1, shape, expected });
+            }
+            Rule::Exact(inputs[0].to_vec())
+        }
+        Op::Unary { .. } | Op::Clip { .. } => Rule::Exact(inputs[0].to_vec()),
         Op::Interpolate { axes } => Rule::Exact(interpolate(axes, inputs[0])?),
         Op::MaxPool { window } | Op::AveragePool { window, .. } => pool(window, inputs[0])?,
         Op::ReduceMean { axes } => Rule::Exact(reduce(axes, inputs[0])?),

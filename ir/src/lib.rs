@@ -1,6 +1,7 @@
 //! What a network is: ONNX in and out, float graph, integer graph, text forms.
 
 mod dot;
+pub mod function;
 pub mod graph;
 pub mod indices;
 pub mod infer;

@@ -153,6 +153,28 @@ pub enum QOp {
         /// Saturation.
         bounds: Bounds,
     },
+    /// `clamp(round(max((a-Za)*ma, (b-Zb)*mb) / 2^shift) + Zy)`; `b` may broadcast as in `Add`.
+    Max {
+        /// Multiplier of the first operand.
+        ma: i32,
+        /// Multiplier of the second operand.
+        mb: i32,
+        /// Common shift.
+        shift: u8,
+        /// Saturation.
+        bounds: Bounds,
+    },
+    /// As `Max`, with the minimum.
+    Min {
+        /// Multiplier of the first operand.
+        ma: i32,
+        /// Multiplier of the second operand.
+        mb: i32,
+        /// Common shift.
+        shift: u8,
+        /// Saturation.
+        bounds: Bounds,
+    },
     /// `clamp(RQ((a-Za)*(b-Zb)) + Zy)`; `b` may broadcast as in `Add`.
     Mul {
         /// Multiplier and shift.
@@ -199,6 +221,21 @@ pub enum QOp {
     Lut8 {
         /// 256 results.
         table: Vec<i8>,
+    },
+    /// A unary function of an int16 value, interpolated (int16 in, int16 out): with `i = (x >> 7) + 256`,
+    /// `nodes[i] + (((nodes[i+1] - nodes[i]) * (x & 127) + 64) >> 7)`.
+    Lut16 {
+        /// 513 results.
+        nodes: Vec<i16>,
+    },
+    /// Leaky ReLU with a slope per channel: `clamp(round((x-Zx) * (x >= Zx ? M_c : negative[c]) / 2^S_c) + Zy)`.
+    PRelu {
+        /// `M_c` and `S_c` per channel.
+        requant: Vec<Requant>,
+        /// Multiplier below the zero point, per channel.
+        negative: Vec<i32>,
+        /// Saturation.
+        bounds: Bounds,
     },
     /// Softmax over channels at each pixel, int8 in, int8 out (scale 1/256, zero point -128):
     /// `d = max - x`, `T = sum exp[d_i]`, `y = min(floor((512*exp[d] + T) / (2T)) - 128, 127)`.
@@ -290,12 +327,16 @@ impl QOp {
         match self {
             QOp::Conv { .. } => "conv",
             QOp::Add { .. } => "add",
+            QOp::Max { .. } => "max",
+            QOp::Min { .. } => "min",
             QOp::Mul { .. } => "mul",
             QOp::Rescale { .. } => "rescale",
             QOp::Interpolate { .. } => "interpolate",
             QOp::MaxPool { .. } => "max_pool",
             QOp::AveragePool { .. } => "average_pool",
             QOp::Lut8 { .. } => "lut8",
+            QOp::Lut16 { .. } => "lut16",
+            QOp::PRelu { .. } => "prelu",
             QOp::Softmax { .. } => "softmax",
             QOp::Concat { .. } => "concat",
             QOp::Pad { .. } => "pad",

@@ -5,6 +5,7 @@
 use isa::numerics::{Requant, Rounding};
 use proptest::prelude::*;
 
+use crate::function::{Function, Primitive};
 use crate::graph::{Graph, Node, Op, Value, ValueId, Window};
 use crate::indices::Indices;
 use crate::infer::{Rule, infer};
@@ -97,7 +98,7 @@ impl FloatMaker {
             dilation: [1, 1],
             pad: [bit(22), 0, 1, bit(20) * bit(23)],
         };
-        let op = match word % 14 {
+        let op = match word % 17 {
             0 if image => {
                 let w = self.constant(&[3, shape[1], window.kernel[0], window.kernel[1]], word);
                 let b = self.constant(&[3], word);
@@ -147,6 +148,27 @@ impl FloatMaker {
                     indices[0] = (0..2 * shape[0]).map(|i| i / 2).collect();
                 }
                 Op::Gather { indices }
+            }
+            16 => {
+                let op = [Op::Max, Op::Min][bit(20)].clone();
+                return self.node(op, vec![x, x], word, None);
+            }
+            14 => {
+                let primitive = Primitive::ALL[(word >> 8) as usize % Primitive::ALL.len()];
+                let alpha = f32::from_bits(word >> 2);
+                let attributes = vec![alpha; primitive.attributes().len()];
+                // Those of several operands load as nodes of several operands.
+                let function = Function::of(primitive, &attributes)
+                    .unwrap_or_else(|_| Function::of(Primitive::Tanh, &[]).unwrap());
+                Op::Unary { function }
+            }
+            15 if shape[shape.len() - 1] > 1 => {
+                // Equal ones would load as a function.
+                let slopes = (0..shape[shape.len() - 1]).map(|i| i as f32 * 0.25 - 0.5);
+                let tensor = Tensor::from_f32(&shape[shape.len() - 1..], slopes.collect()).unwrap();
+                let slope = name("s", self.graph.values.len(), word);
+                let slope = self.value(&slope, tensor.shape.clone(), Some(tensor));
+                return self.node(Op::PRelu, vec![x, slope], word, None);
             }
             _ => Op::Clip {
                 lo: [0.0, f32::NEG_INFINITY, -1e-7][word as usize / 13 % 3],
@@ -219,7 +241,7 @@ impl IntegerMaker {
         let same = |maker: &mut IntegerMaker, shape| {
             maker.value(fresh.clone(), shape, dtype, scale, zero_point)
         };
-        match word % 10 {
+        match word % 13 {
             0 | 1 => {
                 let (oc, kh) = (1 + (word >> 8) as usize % 3, 1 + (word >> 10) as usize % 2);
                 let window = Window {
@@ -280,6 +302,27 @@ impl IntegerMaker {
                 let columns = (0..shape.w).step_by(2).collect();
                 let op = QOp::Gather { indices: [rows, columns, Indices::all(1)] };
                 self.node(op, vec![x], y, word)
+            }
+            12 => {
+                let y = self.value(fresh, shape, QType::I16, new_scale, 0);
+                let (ma, mb, shift) = (77, (word >> 1) as i32, 20);
+                let op = if word >> 13 & 1 == 0 {
+                    QOp::Max { ma, mb, shift, bounds: small }
+                } else {
+                    QOp::Min { ma, mb, shift, bounds: small }
+                };
+                self.node(op, vec![x, x], y, word)
+            }
+            10 => {
+                let y = self.value(fresh, shape, QType::I8, new_scale, 1);
+                let requant = (0..shape.c).map(requant).collect();
+                let negative = (0..shape.c).map(|c| word as i32 >> (c % 31)).collect();
+                self.node(QOp::PRelu { requant, negative, bounds: small }, vec![x], y, word)
+            }
+            11 if dtype == QType::I16 => {
+                let y = self.value(fresh, shape, QType::I16, new_scale, 0);
+                let nodes = (0..513).map(|i| ((word >> 8) as i32 + i * 64) as i16).collect();
+                self.node(QOp::Lut16 { nodes }, vec![x], y, word)
             }
             7 if dtype == QType::I8 => {
                 let y = self.value(fresh, shape, QType::I8, 1.0 / 256.0, -128);

@@ -155,6 +155,8 @@ pub fn access(inst: &Inst, pages: &Pages, hardware: &Hardware) -> Result<Vec<Acc
         Op::VpuPool(op) => vector::pool(op, pages)?,
         Op::VpuAdd(op) => vector::add(op, pages)?,
         Op::VpuMul(op) => vector::mul(op, pages)?,
+        Op::VpuMax(op) => vector::max(op, pages)?,
+        Op::VpuPrelu(op) => vector::prelu(op, pages, hardware)?,
         Op::VpuLut(op) => vector::lut(op, pages)?,
         Op::VpuSoftmax(op) => vector::softmax(op, pages, hardware)?,
         Op::VpuMove(op) => vector::move_bytes(op, pages, hardware)?,

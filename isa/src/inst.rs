@@ -195,6 +195,7 @@ impl Op {
             | Op::VpuPool(_)
             | Op::VpuAdd(_)
             | Op::VpuMul(_) => false,
+            Op::VpuMax(_) | Op::VpuPrelu(_) => false,
             Op::VpuLut(_) | Op::VpuSoftmax(_) | Op::VpuMove(_) | Op::VpuFill(_) => false,
         }
     }

@@ -16,7 +16,7 @@
 //! A word is refused before anything runs if a range leaves its memory, an extent, step or tap distance is 0, a saturation range is empty or wider than its
 //! result, or it names more columns or lanes than there are. A result may lie exactly in the place of an elementwise operand (not of one with
 //! `lane_broadcast`), may overlap no operand otherwise, and no result but those of `vpu.move` and `vpu.fill` may overlap itself. Results of a maximum pool
-//! or of a table have the width of their operand; an 8-bit injected `pad` fits 8 bits; the multiplier of `vpu.mul` is not negative; with `mb = 0` operand `b` is not read.
+//! or of a table have the width of their operand; an 8-bit injected `pad` fits 8 bits; the multiplier of `vpu.mul` is not negative; with `mb = 0` operand `b` of an addition is not read.
 
 use crate::declare::isa;
 
@@ -472,6 +472,48 @@ isa! {
         len: Count = 68..84,
         /// The byte written.
         value: Signed = 84..92,
+    }
+
+    /// Elementwise `clamp1(round(max((a - za)*ma, (b - zb)*mb), shift) + zero1)` on every lane of `blocks` channel blocks, or the minimum.
+    18 "vpu.max" VpuMax on Vpu {
+        /// Register page read.
+        page: Page = 14..15,
+        /// Scratchpad row of operand `a` pixel (0, 0), block 0.
+        a: Row = 16..36,
+        /// Scratchpad row of operand `b` pixel (0, 0), block 0.
+        b: Row = 36..56,
+        /// Scratchpad row of result pixel (0, 0), block 0.
+        dst: Row = 56..76,
+        /// Tile height.
+        th: Count = 76..87,
+        /// Tile width.
+        tw: Count = 87..98,
+        /// Channel blocks.
+        blocks: Count = 98..108,
+        /// Minimum instead of maximum.
+        least: Flag = 108..109,
+    }
+
+    /// Leaky ReLU of `blocks` channel blocks with a slope per channel:
+    /// `clamp1(round((a - za) * (a >= za ? M : bias), S) + zero1)`, lane by lane, with parameter entry `base + block*R + lane`, whose bias is the
+    /// multiplier below the zero point.
+    19 "vpu.prelu" VpuPrelu on Vpu {
+        /// Register page read.
+        page: Page = 14..15,
+        /// Scratchpad row of operand `a` pixel (0, 0), block 0.
+        a: Row = 16..36,
+        /// Scratchpad row of result pixel (0, 0), block 0.
+        dst: Row = 36..56,
+        /// Tile height.
+        th: Count = 56..67,
+        /// Tile width.
+        tw: Count = 67..78,
+        /// Channel blocks.
+        blocks: Count = 78..88,
+        /// Parameter slot.
+        slot: Slot = 88..89,
+        /// First parameter entry.
+        base: Count = 89..100,
     }
 
     /// Write the page's transfer registers of the store engine.

@@ -15,7 +15,9 @@ mod requant;
 mod rounding;
 mod width;
 
-pub use elementwise::{AddParams, MulParams, RescaleParams, add, mul, rescale};
+pub use elementwise::{
+    AddParams, MulParams, PReluParams, RescaleParams, add, max, min, mul, prelu, rescale,
+};
 pub use encode::AddMultipliers;
 pub use error::NumericsError;
 pub use nonlinear::{LUT16_NODES, lut16, softmax_row};

@@ -246,6 +246,8 @@ fn operate(op: &Op, pages: &Pages, hardware: &Hardware, work: &mut Work) {
         }
         Op::VpuAdd(op) => work.vector_ops = tile(op.th, op.tw, op.blocks),
         Op::VpuMul(op) => work.vector_ops = tile(op.th, op.tw, op.blocks),
+        Op::VpuMax(op) => work.vector_ops = tile(op.th, op.tw, op.blocks),
+        Op::VpuPrelu(op) => work.vector_ops = tile(op.th, op.tw, op.blocks),
         Op::VpuLut(op) => work.vector_ops = tile(op.th, op.tw, op.blocks),
         // Maximum, sum of exponentials, quotient: three passes over the channels (rule T18).
         Op::VpuSoftmax(op) => work.vector_ops = product([3, op.th, op.tw, op.channels]),

@@ -1,5 +1,7 @@
 //! Random integer networks: every operator, odd shapes, values that fill their range.
 
+mod functions;
+
 use std::collections::BTreeMap;
 
 use ir::qgraph::{
@@ -136,7 +138,7 @@ impl<R: Rng> Generator<'_, R> {
 
     fn node(&mut self, input: ValueId) -> ValueId {
         let (_, dtype, _) = self.of(input);
-        match self.rng.random_range(0..26) {
+        match self.rng.random_range(0..31) {
             0..=6 => self.conv(input),
             7 | 8 => self.depthwise(input),
             9 | 10 => self.residual(input),
@@ -150,6 +152,9 @@ impl<R: Rng> Generator<'_, R> {
             18 => self.pad(input),
             19 | 20 => self.gather(input),
             21 => self.interpolate(input),
+            26 | 27 => self.extremum(input),
+            28 | 29 => self.prelu(input),
+            30 => self.lut16(input),
             _ => self.reorder(input),
         }
     }
@@ -261,6 +266,14 @@ impl<R: Rng> Generator<'_, R> {
     }
 
     fn add_nodes(&mut self, a: ValueId, b: ValueId) -> ValueId {
+        let (m, output, bounds) = self.rescaled_pair(a, b);
+        let sign = if self.rng.random_bool(0.2) { -1 } else { 1 };
+        let op = QOp::Add { ma: m.ma, mb: sign * m.mb, shift: m.shift, bounds };
+        self.push("Add", op, vec![a, b], output)
+    }
+
+    /// Multipliers, result and bounds of an operator that brings both operands to the scale of its result.
+    fn rescaled_pair(&mut self, a: ValueId, b: ValueId) -> (AddMultipliers, ValueId, Bounds) {
         let (shape, _, _) = self.of(a);
         let out_type = self.dtype();
         let scale = |t: QType| if t == QType::I8 { 1.0f64 } else { 1.0 / 256.0 };
@@ -272,12 +285,9 @@ impl<R: Rng> Generator<'_, R> {
             self.hw.add_multiplier_bits as u8,
         )
         .expect("scales of random networks are moderate");
-        let sign = if self.rng.random_bool(0.2) { -1 } else { 1 };
         let output = self.value(shape, out_type);
         let zero = self.of(output).2;
-        let bounds = self.bounds(out_type, zero);
-        let op = QOp::Add { ma: m.ma, mb: sign * m.mb, shift: m.shift, bounds };
-        self.push("Add", op, vec![a, b], output)
+        (m, output, self.bounds(out_type, zero))
     }
 
     /// A convolution and the addition of its own input or a broadcast one.
@@ -339,8 +349,12 @@ impl<R: Rng> Generator<'_, R> {
     }
 
     fn rescale(&mut self, input: ValueId) -> ValueId {
-        let (shape, in_type, _) = self.of(input);
         let out_type = self.dtype();
+        self.rescale_to(input, out_type)
+    }
+
+    fn rescale_to(&mut self, input: ValueId, out_type: QType) -> ValueId {
+        let (shape, in_type, _) = self.of(input);
         let unit = |t: QType| f64::from(range(t).1);
         let scale = unit(out_type) / unit(in_type) * self.rng.random_range(0.3..1.5);
         let scale = scale.min(f64::from(1u32 << (self.hw.add_multiplier_bits - 1)));
@@ -400,13 +414,6 @@ impl<R: Rng> Generator<'_, R> {
         let zero = self.of(output).2;
         let bounds = self.bounds(out_type, zero);
         self.push("AveragePool", QOp::AveragePool { window, requant, bounds }, vec![input], output)
-    }
-
-    fn lut(&mut self, input: ValueId) -> ValueId {
-        let (shape, _, _) = self.of(input);
-        let table = (0..256).map(|_| self.rng.random_range(-128..128i32) as i8).collect();
-        let output = self.value(shape, QType::I8);
-        self.push("Lut8", QOp::Lut8 { table }, vec![input], output)
     }
 
     fn softmax(&mut self, input: ValueId) -> ValueId {

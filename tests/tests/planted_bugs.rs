@@ -179,6 +179,47 @@ fn average_by_wrong_count(program: &mut Program) -> bool {
     })
 }
 
+fn smaller_for_larger(program: &mut Program) -> bool {
+    change(program, Engine::Vpu, |op| match op {
+        Op::VpuMax(m) => {
+            m.least = !m.least;
+            true
+        }
+        _ => false,
+    })
+}
+
+fn slopes_of_another_slot(program: &mut Program) -> bool {
+    change(program, Engine::Vpu, |op| match op {
+        Op::VpuPrelu(p) => {
+            p.slot ^= 1;
+            true
+        }
+        _ => false,
+    })
+}
+
+/// The pivot of a leaky ReLU, or the zero point of another operand.
+fn wrong_operand_zero_point(program: &mut Program) -> bool {
+    change(program, Engine::Vpu, |op| match op {
+        Op::VpuScale(s) => {
+            s.za += 1;
+            true
+        }
+        _ => false,
+    })
+}
+
+fn wrong_table(program: &mut Program) -> bool {
+    change(program, Engine::Load, |op| match op {
+        Op::LoadTable(t) => {
+            t.src += 1;
+            true
+        }
+        _ => false,
+    })
+}
+
 fn lane_off_by_one(program: &mut Program) -> bool {
     change(program, Engine::Vpu, |op| match op {
         Op::VpuMove(m) if m.src_lane > 0 => {
@@ -268,6 +309,10 @@ const BUGS: &[(&str, Plant)] = &[
     ("wrong zero point", wrong_zero_point),
     ("depthwise origin off by one", depthwise_origin),
     ("average by the wrong count", average_by_wrong_count),
+    ("smaller for larger", smaller_for_larger),
+    ("slopes of another slot", slopes_of_another_slot),
+    ("wrong zero point of an operand", wrong_operand_zero_point),
+    ("table off by one byte", wrong_table),
     ("lane off by one", lane_off_by_one),
     ("load one row short", short_load),
     ("misplaced store", misplaced_store),

@@ -89,7 +89,7 @@ pub struct SideStream {
     pub shared_bank: bool,
 }
 
-/// Work of `vpu.add`, `vpu.mul`, `vpu.lut` (T16) on `rows` = `th * tw * blocks` scratchpad rows.
+/// Work of `vpu.add`, `vpu.mul`, `vpu.max`, `vpu.prelu`, `vpu.lut` (T16) on `rows` = `th * tw * blocks` scratchpad rows.
 pub fn elementwise_work(
     hw: &Hardware,
     rows: u64,

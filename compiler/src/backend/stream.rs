@@ -106,6 +106,8 @@ fn on_page(mut op: Op, page: u32) -> Op {
         | Op::VpuPool(_)
         | Op::VpuAdd(_)
         | Op::VpuMul(_)
+        | Op::VpuMax(_)
+        | Op::VpuPrelu(_)
         | Op::VpuLut(_)
         | Op::VpuSoftmax(_)
         | Op::VpuMove(_)

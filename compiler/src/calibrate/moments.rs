@@ -8,6 +8,7 @@ use ir::graph::{Graph, Node, Op, ValueId};
 
 use super::Range;
 use crate::passes::{Context, Statistics};
+use crate::quantize::slope_axis;
 
 /// Deviations from the mean that a range covers.
 const REACH: f64 = 6.0;
@@ -133,6 +134,24 @@ fn result(graph: &Graph, node: &Node, known: &[Option<Moments>]) -> Option<Momen
             };
             combined(x, b, y_channels, moments).within(limit)
         }
+        Op::Max | Op::Min => {
+            let (sign, b) = (if node.op == Op::Max { 1.0 } else { -1.0 }, operand(1)?);
+            let end = |p: f64, q: f64| sign * (sign * p).max(sign * q);
+            let limit = Range { lo: end(x.range.lo, b.range.lo), hi: end(x.range.hi, b.range.hi) };
+            combined(x, b, y_channels, |p, q, c| extremum(p, q, c, sign)).within(limit)
+        }
+        Op::Unary { function } => mapped(x, x.mean.len(), |_, v| function.evaluate(v)),
+        Op::PRelu => {
+            let slopes = constant(1)?;
+            let leaky = |slope: f64, v: f64| if v < 0.0 { slope * v } else { v };
+            if slope_axis(shape(node.inputs[0]), shape(node.inputs[1])) == Some(1) {
+                mapped(&x.for_channels(y_channels), slopes.len(), |c, v| leaky(slopes[c].into(), v))
+            } else {
+                let sum: f64 = slopes.iter().map(|&slope| f64::from(slope)).sum();
+                let mean = sum / slopes.len() as f64;
+                mapped(x, x.mean.len(), |_, v| leaky(mean, v))
+            }
+        }
         Op::Clip { lo, hi } => clipped(x, f64::from(*lo), f64::from(*hi)),
         // Means of neighbours vary less, but calm regions not at all.
         Op::Interpolate { .. }
@@ -240,6 +259,52 @@ fn concatenated(parts: &[&Moments], shapes: &[&[usize]], axis: usize) -> Moments
     if axis == 1 { all } else { all.mixed() }
 }
 
+/// Mean and variance of the larger (`sign` 1) or smaller (-1) one of two independent normal variables (Clark, 1961, "The
+/// greatest of a finite set of random variables", section 1).
+fn extremum(p: &Moments, q: &Moments, c: usize, sign: f64) -> (f64, f64) {
+    let (m, n) = (sign * p.mean(c), sign * q.mean(c));
+    let (v, w) = (p.variance(c), q.variance(c));
+    let spread = (v + w).sqrt();
+    if spread == 0.0 {
+        return (sign * m.max(n), 0.0);
+    }
+    let z = (m - n) / spread;
+    let first = m * cumulative(z) + n * cumulative(-z) + spread * density(z);
+    let second =
+        (m * m + v) * cumulative(z) + (n * n + w) * cumulative(-z) + (m + n) * spread * density(z);
+    (sign * first, second - first * first)
+}
+
+/// Moments of `f(channel, v)` for normally distributed `v`, by the midpoint rule. Where `f` is not finite it does not count.
+fn mapped(x: &Moments, channels: usize, f: impl Fn(usize, f64) -> f64) -> Moments {
+    const POINTS: u32 = 128;
+    let Range { lo, hi } = x.range;
+    // Midpoints of as many parts of -1..1.
+    let points = || (0..POINTS).map(|i| (2.0 * f64::from(i) + 1.0) / f64::from(POINTS) - 1.0);
+    let ends = [lo, hi].into_iter().chain(points().map(|t| lo + (t + 1.0) / 2.0 * (hi - lo)));
+    let mut range: Option<Range> = None;
+    let (mut mean, mut std) = (Vec::new(), Vec::new());
+    for c in 0..channels {
+        let values = ends.clone().map(|v| f(c, v)).filter(|y| y.is_finite());
+        range = values.map(|y| Range { lo: y, hi: y }).chain(range).reduce(Range::union);
+        let (mut weight, mut first, mut second) = (0.0, 0.0, 0.0);
+        for t in points() {
+            let p = density(REACH * t);
+            let y = f(c, (x.mean(c) + REACH * t * x.variance(c).sqrt()).max(lo).min(hi));
+            if y.is_finite() {
+                weight += p;
+                first += p * y;
+                second += p * y * y;
+            }
+        }
+        let (first, second) =
+            if weight > 0.0 { (first / weight, second / weight) } else { (0.0, 0.0) };
+        mean.push(first);
+        std.push((second - first * first).max(0.0).sqrt());
+    }
+    Moments { mean, std, range: range.unwrap_or(Range { lo: 0.0, hi: 0.0 }) }
+}
+
 /// Moments of a clipped normal distribution.
 fn clipped(x: &Moments, lo: f64, hi: f64) -> Moments {
     let (mut mean, mut std) = (Vec::new(), Vec::new());
@@ -338,6 +403,26 @@ mod tests {
         assert_eq!(of(relu).range, Range { lo: 0.0, hi: 12.0 });
         assert!(known[x.0 as usize].is_none() && of(y).mean.len() == 4);
         assert!(of(sum).range.hi <= of(q).range.hi + 12.0);
+    }
+
+    #[test]
+    fn functions_and_extrema_agree_with_the_clipped_normal_distribution() {
+        let x = Moments::normal(vec![0.5, -1.0], vec![1.0, 2.0]);
+        let relu = clipped(&x, 0.0, f64::INFINITY);
+        let zero = Moments::normal(vec![0.0], vec![0.0]);
+        let close = |a: f64, b: f64| (a - b).abs() < 2e-3;
+        let other = mapped(&x, 2, |_, v| v.max(0.0));
+        assert_eq!(other.range, relu.range);
+        for c in 0..2 {
+            assert!(close(other.mean[c], relu.mean[c]) && close(other.std[c], relu.std[c]));
+            let (mean, variance) = extremum(&x, &zero, c, 1.0);
+            assert!(close(mean, relu.mean[c]) && close(variance.sqrt(), relu.std[c]));
+            let (smaller, _) = extremum(&x, &zero, c, -1.0);
+            assert!(close(smaller + mean, x.mean[c]), "min + max = sum");
+        }
+        assert_eq!(extremum(&zero, &zero, 0, -1.0), (0.0, 0.0));
+        let partial = mapped(&Moments::normal(vec![0.0], vec![1.0]), 1, |_, v| v.ln());
+        assert!(partial.mean[0].is_finite() && partial.range.hi <= 6f64.ln());
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Turns `scale * x + shift`, constant along all axes but one, into weights: of the operator that computes `x` if it can
-//! take them, else of a depthwise 1x1 convolution, which the integer graph computes exactly as well.
+//! take them, else of a depthwise 1x1 convolution, which the integer graph computes exactly as well. If it is the same
+//! everywhere it is a function of one value, which costs less.
 
+use ir::function::{Function, Primitive, Term};
 use ir::graph::{Graph, Node, Op, ValueId, Window};
 
 use super::edit::{
@@ -118,15 +120,27 @@ fn scale_weights(graph: &mut Graph, maker: usize, scale: &[f64], shift: &[f64]) 
     graph.nodes[maker].inputs = vec![inputs[0], w, b];
 }
 
-/// A depthwise 1x1 convolution of the map's axis in place of node `index`. Reshapes and transposes around it bring the
+/// A depthwise 1x1 convolution of the map's axis in place of node `index`, or a function. Reshapes and transposes around it bring the
 /// axis to position 1; they move no data where channels are innermost already.
 fn stand_alone(graph: &mut Graph, index: usize, x: ValueId, affine: &Affine) {
+    let Some(axis) = affine.axis else {
+        let node = &mut graph.nodes[index];
+        let function = Function::new(vec![
+            Term::X,
+            Term::Constant(affine.scale[0] as f32),
+            Term::Apply(Primitive::Mul),
+            Term::Constant(affine.shift[0] as f32),
+            Term::Apply(Primitive::Add),
+        ]);
+        let function = function.expect("constants of folded operators are numbers");
+        (node.op, node.inputs) = (Op::Unary { function }, vec![x]);
+        return;
+    };
     let node = graph.nodes.remove(index);
     let x_shape = shape(graph, x).to_vec();
     let rank = x_shape.len();
-    let axis = affine.axis.unwrap_or(if rank == 4 { 1 } else { rank.saturating_sub(1) });
-    let channels = x_shape.get(axis).copied().unwrap_or(1);
-    let (scale, shift) = affine.along(axis, channels).expect("the axis is the map's own");
+    let channels = x_shape[axis];
+    let (scale, shift) = (affine.scale.clone(), affine.shift.clone());
     let narrow = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect();
     let w = add_constant(
         graph,
@@ -148,7 +162,7 @@ fn stand_alone(graph: &mut Graph, index: usize, x: ValueId, affine: &Affine) {
     // [.., c, ..] -> [others, c] -> [1, a, b, c] -> [1, c, a, b], convolved, and back.
     let others: Vec<usize> = (0..rank).filter(|&i| i != axis).collect();
     let a = others.iter().map(|&i| x_shape[i]).find(|&extent| extent != 1).unwrap_or(1);
-    let last: Vec<usize> = others.into_iter().chain((rank > 0).then_some(axis)).collect();
+    let last: Vec<usize> = others.into_iter().chain([axis]).collect();
     let last_shape: Vec<usize> = last.iter().map(|&i| x_shape[i]).collect();
     let mut back = vec![0; rank];
     for (position, &i) in last.iter().enumerate() {

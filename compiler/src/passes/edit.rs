@@ -157,6 +157,34 @@ pub(super) fn bypass(graph: &mut Graph, context: &mut Context, index: usize) -> 
     true
 }
 
+/// Whether the operator computes sums or products and so ends in a saturation of its own, once it is an integer operator.
+pub(super) fn is_arithmetic(op: &Op) -> bool {
+    match op {
+        Op::Conv { .. }
+        | Op::ConvTranspose { .. }
+        | Op::Dense
+        | Op::BatchNorm { .. }
+        | Op::Add
+        | Op::Sub
+        | Op::Mul
+        | Op::Interpolate { .. }
+        | Op::Max
+        | Op::Min
+        | Op::PRelu
+        | Op::AveragePool { .. }
+        | Op::ReduceMean { .. } => true,
+        Op::Unary { .. }
+        | Op::Clip { .. }
+        | Op::MaxPool { .. }
+        | Op::Concat { .. }
+        | Op::Reshape
+        | Op::Transpose { .. }
+        | Op::Gather { .. }
+        | Op::Pad { .. }
+        | Op::Softmax { .. } => false,
+    }
+}
+
 /// Elements of a shape that the graph's verifier has accepted.
 pub(super) fn count(shape: &[usize]) -> usize {
     element_count(shape).expect("verified shapes are addressable")

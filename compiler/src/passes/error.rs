@@ -23,6 +23,16 @@ pub enum PassError {
         /// Its mean.
         mean: f32,
     },
+    /// A factor or bias that is not a usable number.
+    #[error("node `{node}`: element {index} of its constant is {value}, expected a finite number")]
+    Constant {
+        /// The node.
+        node: String,
+        /// Position in the constant.
+        index: usize,
+        /// What was found.
+        value: f32,
+    },
     /// The graph breaks its rules after a pass (or, with pass `import`, did so before the first).
     #[error("after pass `{pass}` the graph is not valid: {}", list(problems))]
     Invalid {

@@ -4,6 +4,8 @@
 //! over from training. The integer graph has no constant operands; constants that vary along more than one axis stay
 //! and are refused when the graph is quantized.
 
+use std::borrow::Cow;
+
 use ir::graph::{Graph, Op, ValueId};
 
 use super::affine::{Affine, replace};
@@ -21,11 +23,11 @@ fn run(graph: &mut Graph, context: &mut Context) -> Result<Changes, PassError> {
     let mut changes = 0;
     let mut index = 0;
     while index < graph.nodes.len() {
-        match affine(graph, index) {
+        match affine(graph, index)? {
             Some((x, affine)) => {
                 replace(graph, context, index, x, &affine, None);
                 changes += 1;
-                // The node is gone or has become several; none of them is elementwise.
+                // The node is gone or has become others; none of them is an addition or product.
             }
             None => index += 1,
         }
@@ -34,7 +36,30 @@ fn run(graph: &mut Graph, context: &mut Context) -> Result<Changes, PassError> {
 }
 
 /// The computed operand of node `index` and what the node does to it, if the other one is a suitable constant.
-fn affine(graph: &Graph, index: usize) -> Option<(ValueId, Affine)> {
+///
+/// # Errors
+/// When the constant holds something that is not a finite number.
+fn affine(graph: &Graph, index: usize) -> Result<Option<(ValueId, Affine)>, PassError> {
+    let Some((x, values, axis)) = operands(graph, index) else {
+        return Ok(None);
+    };
+    let node = &graph.nodes[index];
+    if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+        return Err(PassError::Constant { node: node.name.clone(), index, value: values[index] });
+    }
+    let constant = values.iter().map(|v| f64::from(*v));
+    let uniform = |value: f64| vec![value; values.len()];
+    let (scale, shift) = match (&node.op, x == node.inputs[1]) {
+        (Op::Mul, _) => (constant.collect(), uniform(0.0)),
+        (Op::Add, _) => (uniform(1.0), constant.collect()),
+        (Op::Sub, true) => (uniform(-1.0), constant.collect()),
+        (_, _) => (uniform(1.0), constant.map(|v| -v).collect()),
+    };
+    Ok(Some((x, Affine { axis, scale, shift })))
+}
+
+/// The computed operand of node `index`, the elements of the constant one, and the axis along which these vary.
+fn operands(graph: &Graph, index: usize) -> Option<(ValueId, Cow<'_, [f32]>, Option<usize>)> {
     let node = &graph.nodes[index];
     if !matches!(node.op, Op::Add | Op::Sub | Op::Mul) {
         return None;
@@ -52,18 +77,10 @@ fn affine(graph: &Graph, index: usize) -> Option<(ValueId, Affine)> {
     let missing = result.len().checked_sub(constant_shape.len())?;
     let mut varies = (0..constant_shape.len()).filter(|&i| constant_shape[i] != 1);
     let axis = varies.next().map(|i| i + missing);
-    if varies.next().is_some() {
-        return None;
+    if values.iter().all(|value| *value == values[0]) {
+        return Some((x, values, None));
     }
-    let constant = values.iter().map(|v| f64::from(*v));
-    let uniform = |value: f64| vec![value; values.len()];
-    let (scale, shift) = match (&node.op, constant_first) {
-        (Op::Mul, _) => (constant.collect(), uniform(0.0)),
-        (Op::Add, _) => (uniform(1.0), constant.collect()),
-        (Op::Sub, true) => (uniform(-1.0), constant.collect()),
-        (_, _) => (uniform(1.0), constant.map(|v| -v).collect()),
-    };
-    Some((x, Affine { axis, scale, shift }))
+    varies.next().is_none().then_some((x, values, axis))
 }
 
 #[cfg(test)]
@@ -126,6 +143,16 @@ mod tests {
         let z = b.op(Op::Mul, &[x, d], &[3, 3, 4, 5]);
         let graph = b.finish(&[y, z]);
         assert_eq!(check_pass(&PASS, &graph).1, Changes(0));
+    }
+
+    #[test]
+    fn constants_must_be_finite() {
+        let mut b = Build::new(34);
+        let x = b.input(&[1, 2]);
+        let c = b.constant_of(&[], vec![f32::NAN]);
+        let y = b.op(Op::Add, &[x, c], &[1, 2]);
+        let error = (PASS.run)(&mut b.finish(&[y]), &mut Context::default()).unwrap_err();
+        assert!(error.to_string().contains("element 0 of its constant is NaN"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use ir::graph::{Graph, Op, ValueId};
 
-use super::edit::{Insertion, add_value, finish, name, private_producer, shape};
+use super::edit::{Insertion, add_value, finish, is_arithmetic, name, private_producer, shape};
 use super::{Changes, Context, Pass, PassError};
 
 /// See the module.
@@ -68,6 +68,11 @@ fn hoist(graph: &mut Graph, index: usize) -> Option<usize> {
         | Op::Sub
         | Op::Mul
         | Op::Interpolate { .. }
+        | Op::Max
+        | Op::Min
+        | Op::PRelu
+        // A clip behind a function becomes part of it.
+        | Op::Unary { .. }
         | Op::AveragePool { .. }
         | Op::ReduceMean { .. }
         | Op::Pad { .. }
@@ -97,29 +102,6 @@ fn distribute(graph: &mut Graph, index: usize, concat: usize) -> Option<usize> {
     let concat = row.at;
     graph.nodes[concat].inputs = clipped;
     Some(concat - 1)
-}
-
-fn is_arithmetic(op: &Op) -> bool {
-    match op {
-        Op::Conv { .. }
-        | Op::ConvTranspose { .. }
-        | Op::Dense
-        | Op::BatchNorm { .. }
-        | Op::Add
-        | Op::Sub
-        | Op::Mul
-        | Op::Interpolate { .. }
-        | Op::AveragePool { .. }
-        | Op::ReduceMean { .. } => true,
-        Op::Clip { .. }
-        | Op::MaxPool { .. }
-        | Op::Concat { .. }
-        | Op::Reshape
-        | Op::Transpose { .. }
-        | Op::Gather { .. }
-        | Op::Pad { .. }
-        | Op::Softmax { .. } => false,
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Removes operators that return their operand unchanged.
 
+use ir::function::Function;
 use ir::graph::{Graph, Node, Op, Window};
 
 use super::edit::{bypass, finish, shape};
@@ -8,7 +9,7 @@ use super::{Changes, Context, Pass, PassError};
 /// See the module.
 pub(super) const PASS: Pass<Graph> = Pass {
     name: "remove-identity",
-    about: "remove reshapes, transposes, gathers, clips, pads, means and pools that change nothing",
+    about: "remove reshapes, transposes, gathers, clips, functions, pads, means and pools that change nothing",
     run,
 };
 
@@ -38,8 +39,10 @@ fn is_identity(graph: &Graph, node: &Node) -> bool {
         Op::AveragePool { window, .. } => is_point(window) && x == y,
         Op::Interpolate { axes } => axes.is_empty(),
         Op::Concat { .. } => node.inputs.len() == 1,
+        Op::Unary { function } => *function == Function::identity(),
         // Neutral constants of elementwise operators become weights in `fold_affine`.
         Op::Add | Op::Sub | Op::Mul => false,
+        Op::Max | Op::Min | Op::PRelu => false,
         Op::Conv { .. }
         | Op::ConvTranspose { .. }
         | Op::Dense
@@ -75,12 +78,13 @@ mod tests {
             Op::MaxPool { window: point },
             Op::AveragePool { window: point, count_include_pad: true },
             Op::Concat { axis: 2 },
+            Op::Unary { function: Function::identity() },
         ] {
             y = b.op(op, &[y], &s);
         }
         let graph = b.finish(&[y]);
         let (after, changes) = check_pass(&PASS, &graph);
-        assert_eq!((after.nodes.len(), changes), (1, Changes(9)));
+        assert_eq!((after.nodes.len(), changes), (1, Changes(10)));
         assert_eq!(check_pass(&PASS, &after).1, Changes(0));
     }
 

@@ -3,7 +3,7 @@
 use ir::graph::{Graph, Node, Op, ValueId, Window};
 use ir::tensor::element_count;
 
-use super::emit::onnx_name;
+use super::emit::{onnx_name, slope_axis};
 use super::error::Refusal;
 use super::scales::{LARGEST_PADDING, divisor};
 
@@ -23,7 +23,7 @@ pub fn check(graph: &Graph) -> Vec<Refusal> {
     let input = |id: &ValueId| {
         let reason = too_large(graph, *id)?;
         let node = graph.values[id.0 as usize].name.clone();
-        Some(Refusal { node, op: "input", reason })
+        Some(Refusal { node, op: "input".into(), reason })
     };
     let refusal = |node: &Node| {
         let reason = too_large(graph, node.output).or_else(|| reason(graph, node))?;
@@ -64,12 +64,18 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
                 format!("its windows are cut by the border and have {taps} taps, expected at most {MOST_DIVISORS}")
             })
         }
-        Op::Add | Op::Sub | Op::Mul => {
+        Op::Add | Op::Sub | Op::Mul | Op::Max | Op::Min => {
             let y = shape(node.output);
             let fits = node.inputs.iter().any(|&id| shape(id) == y);
             (!fits).then(|| {
                 let (a, b) = (x, shape(node.inputs[1]));
                 format!("both operands repeat ({a:?} and {b:?} give {y:?}); one must have the shape of the result")
+            })
+        }
+        Op::PRelu => {
+            let slope = shape(node.inputs[1]);
+            slope_axis(x, slope).is_none().then(|| {
+                format!("its slope has shape {slope:?}; it may vary along one axis of {x:?} only")
             })
         }
         Op::Softmax { axis } => (x[*axis] > LONGEST_SOFTMAX)
@@ -89,6 +95,7 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
         }
         Op::Conv { .. } | Op::MaxPool { .. } => None,
         Op::Dense
+        | Op::Unary { .. }
         | Op::Clip { .. }
         | Op::Concat { .. }
         | Op::Reshape
@@ -100,12 +107,17 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
 /// Operands that must be computed.
 fn activations(node: &Node) -> &[ValueId] {
     match node.op {
-        Op::Conv { .. } | Op::ConvTranspose { .. } | Op::Dense | Op::BatchNorm { .. } => {
-            &node.inputs[..1]
-        }
+        Op::Conv { .. }
+        | Op::ConvTranspose { .. }
+        | Op::Dense
+        | Op::BatchNorm { .. }
+        | Op::PRelu => &node.inputs[..1],
         Op::Add
         | Op::Sub
         | Op::Mul
+        | Op::Max
+        | Op::Min
+        | Op::Unary { .. }
         | Op::Clip { .. }
         | Op::Interpolate { .. }
         | Op::MaxPool { .. }

@@ -6,14 +6,18 @@
 
 mod elementwise;
 mod finish;
+mod function;
 mod gather;
 mod interpolate;
 mod join;
 mod linear;
 mod pool;
 
+pub(super) use function::NODE_STEP;
+pub(crate) use function::slope_axis;
 pub(super) use pool::uncut;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ir::graph::{Graph, Node, Op, ValueId};
@@ -127,6 +131,14 @@ impl<'a> Emitter<'a> {
             Op::Add => self.add(group, 1.0),
             Op::Sub => self.add(group, -1.0),
             Op::Mul => self.mul(group),
+            Op::Max => {
+                self.extremum(group, |ma, mb, shift, bounds| QOp::Max { ma, mb, shift, bounds })
+            }
+            Op::Min => {
+                self.extremum(group, |ma, mb, shift, bounds| QOp::Min { ma, mb, shift, bounds })
+            }
+            Op::Unary { function } => self.unary(group, function),
+            Op::PRelu => self.prelu(group),
             Op::Clip { .. } => self.clip(group),
             Op::Interpolate { axes } => self.interpolate(group, axes),
             Op::MaxPool { window } => {
@@ -312,7 +324,7 @@ impl<'a> Emitter<'a> {
     /// The node of a group; its result is stored in `layout`.
     fn push(&mut self, group: Group<'_>, op: QOp, inputs: &[ValueId], layout: Layout) {
         let output = self.named_value(group.result, layout.hwc);
-        let onnx_op = onnx_name(&group.node.op).to_owned();
+        let onnx_op = onnx_name(&group.node.op).into_owned();
         let name = group.node.name.clone();
         self.q.nodes.push(QNode { name, onnx_op, op, inputs: inputs.to_vec(), output });
         self.stored.insert(group.result, Stored { id: output, layout });
@@ -361,8 +373,12 @@ fn scale_error(node: &Node) -> impl Fn(NumericsError) -> QuantizeError + '_ {
 }
 
 /// The ONNX operator that a float operator stands for in reports.
-pub(super) fn onnx_name(op: &Op) -> &'static str {
-    match op {
+pub(super) fn onnx_name(op: &Op) -> Cow<'static, str> {
+    let name = match op {
+        Op::Unary { function } => return function.onnx_name().into(),
+        Op::Max => "Max",
+        Op::Min => "Min",
+        Op::PRelu => "PRelu",
         Op::Conv { .. } => "Conv",
         Op::ConvTranspose { .. } => "ConvTranspose",
         Op::Dense => "Gemm",
@@ -383,5 +399,6 @@ pub(super) fn onnx_name(op: &Op) -> &'static str {
         Op::Gather { indices } if indices.iter().all(|list| list.runs().len() == 1) => "Slice",
         Op::Gather { .. } => "Gather",
         Op::Softmax { .. } => "Softmax",
-    }
+    };
+    name.into()
 }

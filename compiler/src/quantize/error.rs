@@ -1,5 +1,7 @@
 //! Why a float graph has no integer form.
 
+use std::borrow::Cow;
+
 use ir::verify::Problem;
 use isa::numerics::NumericsError;
 
@@ -9,7 +11,7 @@ pub struct Refusal {
     /// Name of the node.
     pub node: String,
     /// Its ONNX operator.
-    pub op: &'static str,
+    pub op: Cow<'static, str>,
     /// Why, and what to do.
     pub reason: String,
 }

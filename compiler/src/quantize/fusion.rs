@@ -69,8 +69,12 @@ fn saturates(op: &Op) -> bool {
         | Op::Sub
         | Op::Mul
         | Op::Interpolate { .. }
+        | Op::Max
+        | Op::Min
+        | Op::PRelu
         | Op::AveragePool { .. } => true,
-        Op::BatchNorm { .. }
+        Op::Unary { .. }
+        | Op::BatchNorm { .. }
         | Op::ConvTranspose { .. }
         | Op::Clip { .. }
         | Op::MaxPool { .. }

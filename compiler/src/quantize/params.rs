@@ -2,6 +2,7 @@
 //!
 //! Scales are rounded to single precision, so that an export to ONNX, which stores them so, loses nothing.
 
+use ir::function::{Function, Primitive, Term};
 use ir::qgraph::{Bounds, QType};
 
 use super::fusion::Clip;
@@ -51,6 +52,19 @@ pub(super) fn ceil_significant(value: f64, bits: u8) -> f64 {
 pub(super) const SOFTMAX: Params =
     Params { dtype: QType::I8, scale: 1.0 / 256.0, zero_point: -128 };
 
+/// Results of a sigmoid: 0 to almost 1, whatever it is applied to.
+pub(super) fn sigmoid(dtype: QType) -> Params {
+    match dtype {
+        QType::I8 => Params { dtype, scale: 1.0 / 256.0, zero_point: -128 },
+        QType::I16 => Params { dtype, scale: 1.0 / 32768.0, zero_point: 0 },
+    }
+}
+
+/// Whether the results of a function are those of a [`sigmoid`].
+pub(super) fn ends_in_sigmoid(function: &Function) -> bool {
+    function.terms().last() == Some(&Term::Apply(Primitive::Sigmoid))
+}
+
 /// Single-precision form of a positive scale; a scale too small for it becomes the smallest normal one.
 pub(super) fn storable(scale: f64) -> f64 {
     f64::from((scale as f32).clamp(f32::MIN_POSITIVE, f32::MAX))
@@ -95,6 +109,13 @@ impl Params {
             nearest((real / self.scale).round_ties_even() + f64::from(self.zero_point), q_lo, q_hi)
         };
         Bounds { lo: stored(clip.lo), hi: stored(clip.hi) }
+    }
+
+    /// Real values that can be stored.
+    pub(super) fn range(&self) -> Range {
+        let (lo, hi) = self.dtype.range();
+        let real = |q: i32| self.scale * f64::from(q - self.zero_point);
+        Range { lo: real(lo), hi: real(hi) }
     }
 
     /// Largest magnitude of a stored integer less the zero point.

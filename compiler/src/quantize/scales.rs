@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use ir::graph::{Graph, Node, Op, ValueId, Window};
 use ir::qgraph::QType;
 
-use super::emit::uncut;
+use super::emit::{NODE_STEP, uncut};
 use super::fusion::Fusion;
-use super::params::{Grid, Params, SOFTMAX, steps, width};
+use super::params::{Grid, Params, SOFTMAX, ends_in_sigmoid, sigmoid, steps, width};
 use super::sharing::{Sets, Wanted, wanted};
 use super::{Arithmetic, QuantizeError};
 use crate::calibrate::{Calibration, Range};
@@ -20,6 +20,9 @@ pub(super) const LARGEST_PADDING: f32 = 1e30;
 
 /// How far an operand's scale may grow to match the other operands of a concatenation.
 const LARGEST_WIDENING: f64 = 2.0;
+
+/// How far a range may grow for the nodes of an interpolated table.
+const LARGEST_EXTENSION: f64 = 1.1;
 
 /// The finest step of a result relative to the step of its unrounded value: finer ones cannot carry information, and
 /// their multipliers might not exist on the machine.
@@ -37,8 +40,7 @@ enum Scale {
 impl Scale {
     fn range(&self) -> Range {
         match self {
-            // The only fixed scale is softmax's.
-            Scale::Fixed(_) => Range { lo: 0.0, hi: 255.0 / 256.0 },
+            Scale::Fixed(params) => params.range(),
             Scale::Covers { range, .. } => *range,
         }
     }
@@ -82,6 +84,9 @@ pub(super) fn assign(
     for (node, result, _) in fusion.nodes(graph) {
         match node.op {
             Op::Softmax { .. } => scales[sets.find(result)] = Some(Scale::Fixed(SOFTMAX)),
+            Op::Unary { ref function } if ends_in_sigmoid(function) => {
+                scales[sets.find(result)] = Some(Scale::Fixed(sigmoid(dtype)));
+            }
             Op::Concat { .. } => {
                 meet(&mut sets, &mut scales, node, None, result, dtype, arithmetic)
             }
@@ -95,6 +100,7 @@ pub(super) fn assign(
     }
     for (node, result, _) in fusion.nodes(graph) {
         divide_exactly(graph, &sets, &mut scales, node, result);
+        cover_nodes(&sets, &mut scales, node, result, dtype);
         coarsen(graph, &sets, &mut scales, node, result, dtype, arithmetic);
     }
     let assigned = |index: usize| {
@@ -125,7 +131,11 @@ fn meet(
 ) {
     let roots: BTreeSet<usize> = node.inputs.iter().map(|&id| sets.find(id)).collect();
     let known: Vec<Scale> = roots.iter().filter_map(|&root| scales[root]).collect();
-    let fixed = known.iter().all(|scale| matches!(scale, Scale::Fixed(_))) && border.is_none();
+    let first = known.first().map(|scale| resolved(*scale, dtype));
+    let fixed = border.is_none()
+        && known
+            .iter()
+            .all(|scale| matches!(scale, Scale::Fixed(params) if Some(*params) == first));
     let y = sets.find(result);
     if fixed {
         scales[y] = known.last().copied();
@@ -144,6 +154,33 @@ fn meet(
         }
     }
     scales[y] = Some(Scale::Covers { range, narrowest, grid: arithmetic.grid() });
+}
+
+/// Widens the range of an interpolated table's result to the nodes just outside the operand's range: a node that saturated
+/// would bend the line to it. Where the function is far larger there, it stays.
+fn cover_nodes(
+    sets: &Sets,
+    scales: &mut [Option<Scale>],
+    node: &Node,
+    result: ValueId,
+    dtype: QType,
+) {
+    let (Op::Unary { function }, QType::I16) = (&node.op, dtype) else {
+        return;
+    };
+    let Some(operand) = scales[sets.find(node.inputs[0])] else {
+        return;
+    };
+    let step = f64::from(NODE_STEP) * resolved(operand, dtype).scale;
+    let Range { lo, hi } = operand.range();
+    if let Some(Scale::Covers { range, .. }) = &mut scales[sets.find(result)] {
+        let ends = [lo - step, hi + step].map(|x| function.evaluate(x));
+        let wider = ends.iter().filter(|y| y.is_finite());
+        let wider = wider.fold(*range, |range, &y| range.union(Range { lo: y, hi: y }));
+        if width(wider, dtype) <= LARGEST_EXTENSION * width(*range, dtype) {
+            *range = wider;
+        }
+    }
 }
 
 /// Lets a machine that only shifts divide by the taps of an average pool exactly: the result's scale takes the quotient.
@@ -209,18 +246,22 @@ fn coarsen(
     } else {
         arithmetic.add_multiplier_bits
     };
+    // Largest magnitude of a constant.
+    let largest = |id: ValueId| {
+        let constant = graph.values[id.0 as usize].constant.as_ref();
+        let floats = constant.and_then(|tensor| tensor.f32_iter());
+        f64::from(floats.map_or(0.0, |w| w.fold(0f32, |m, v| m.max(v.abs()))))
+    };
     let least = match node.op {
         Op::Conv { .. } | Op::Dense => {
-            let weights = graph.values[node.inputs[1].0 as usize].constant.as_ref();
-            let floats = weights.and_then(|tensor| tensor.f32_iter());
-            let largest = floats.map_or(0.0, |w| w.fold(0f32, |m, v| m.max(v.abs())));
-            x * f64::from(largest)
+            x * largest(node.inputs[1])
                 / f64::from(arithmetic.weight_limit)
                 / finest(arithmetic.multiplier_bits)
         }
         Op::AveragePool { .. } => x / divisor(graph, node) / finest(arithmetic.multiplier_bits),
         Op::Mul => x * step(node.inputs[1]) / finest(arithmetic.multiplier_bits),
-        Op::Add | Op::Sub => x.max(step(node.inputs[1])) / finest(add_bits),
+        Op::Add | Op::Sub | Op::Max | Op::Min => x.max(step(node.inputs[1])) / finest(add_bits),
+        Op::PRelu => x * largest(node.inputs[1]).max(1.0) / finest(arithmetic.multiplier_bits),
         Op::Clip { .. } => x / finest(add_bits),
         _ => 0.0,
     };

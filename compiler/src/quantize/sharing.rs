@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use ir::graph::{Graph, Op, ValueId};
 
 use super::fusion::Fusion;
+use super::params::ends_in_sigmoid;
 
 /// A value whose range must be known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,8 +107,12 @@ fn has_own_range(op: &Op) -> bool {
         | Op::Add
         | Op::Sub
         | Op::Mul
+        | Op::Max
+        | Op::Min
+        | Op::PRelu
         | Op::Clip { .. }
         | Op::AveragePool { .. } => true,
+        Op::Unary { function } => !ends_in_sigmoid(function),
         Op::BatchNorm { .. }
         | Op::ConvTranspose { .. }
         | Op::Interpolate { .. }

@@ -1,5 +1,6 @@
 //! Whole networks: quantized, run by the integer runtime, compared with float.
 
+mod functions;
 mod movement;
 
 use ir::graph::{Graph, Op, ValueId, Window};

@@ -1,5 +1,6 @@
 //! Builds small float graphs with seeded constants.
 
+use ir::function::Function;
 use ir::graph::{Graph, Node, Op, Value, ValueId, Window};
 use ir::tensor::{DType, Tensor};
 use rand::{RngExt, SeedableRng};
@@ -116,6 +117,14 @@ impl Build {
     pub(crate) fn clip(&mut self, x: ValueId, lo: f32, hi: f32) -> ValueId {
         let s = self.shape(x);
         self.op(Op::Clip { lo, hi }, &[x], &s)
+    }
+
+    /// A function in postfix, its terms separated by blanks.
+    pub(crate) fn unary(&mut self, x: ValueId, function: &str) -> ValueId {
+        let s = self.shape(x);
+        let terms = function.split(' ').map(|term| term.parse().unwrap()).collect();
+        let function = Function::new(terms).unwrap();
+        self.op(Op::Unary { function }, &[x], &s)
     }
 
     pub(crate) fn relu(&mut self, x: ValueId) -> ValueId {

@@ -1,8 +1,8 @@
-//! Addition, multiplication, rescaling, tables and softmax.
+//! Addition, multiplication, extrema, rescaling, leaky ReLUs, tables and softmax.
 
 use ir::qgraph::{Hwc, QOp, ValueId};
 use isa::access::Pages;
-use isa::instructions::{VpuAdd, VpuLut, VpuMul, VpuScale, VpuSoftmax};
+use isa::instructions::{VpuAdd, VpuLut, VpuMax, VpuMul, VpuPrelu, VpuScale, VpuSoftmax};
 use isa::program::Note;
 
 use super::context::{Computed, Context, Tile, check_quant1, operand_a, operand_b, result};
@@ -152,6 +152,61 @@ pub(super) fn mul(
     Ok(())
 }
 
+pub(super) fn max(
+    context: &mut Context<'_>,
+    pages: &Pages,
+    op: &VpuMax,
+    note: &Note,
+) -> Result<(), Problem> {
+    let (node, tile) = context.named(note)?;
+    let (least, ma, mb, shift, bounds) = match node.last.op {
+        QOp::Max { ma, mb, shift, bounds } => (false, ma, mb, shift, bounds),
+        QOp::Min { ma, mb, shift, bounds } => (true, ma, mb, shift, bounds),
+        _ => return Err(wrong(&node, "a maximum or minimum")),
+    };
+    let &[a, b] = &node.last.inputs[..] else {
+        return Err(wrong(&node, "a maximum or minimum"));
+    };
+    extents(context, &tile, op.th, op.tw, op.blocks)?;
+    expect("least", op.least, least)?;
+    let scale = pages.vpu_scale(op.page)?;
+    expect("ma", scale.ma, ma)?;
+    expect("mb", scale.mb, mb)?;
+    expect("shift", scale.shift, shift)?;
+    expect("za", scale.za, context.value(a).zero_point)?;
+    expect("zb", scale.zb, context.value(b).zero_point)?;
+    check_quant1(pages.vpu_quant(op.page)?, context.value(tile.value).zero_point, &bounds)?;
+    let regs = pages.vpu_side(op.page)?;
+    check(context, "a", a, &tile, &operand_a(op.a, pages.vpu_in(op.page)?), false)?;
+    check(context, "b", b, &tile, &operand_b(op.b, regs), regs.lane_broadcast)?;
+    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);
+    Ok(())
+}
+
+pub(super) fn prelu(
+    context: &mut Context<'_>,
+    pages: &Pages,
+    op: &VpuPrelu,
+    note: &Note,
+) -> Result<(), Problem> {
+    let (node, tile) = context.named(note)?;
+    let (QOp::PRelu { requant, negative, bounds }, &[a]) = (&node.last.op, &node.last.inputs[..])
+    else {
+        return Err(wrong(&node, "a leaky ReLU"));
+    };
+    extents(context, &tile, op.th, op.tw, op.blocks)?;
+    expect("za", pages.vpu_scale(op.page)?.za, context.value(a).zero_point)?;
+    check_quant1(pages.vpu_quant(op.page)?, context.value(tile.value).zero_point, bounds)?;
+    for c in 0..tile.extent[2] {
+        let channel = tile.origin[2] + c;
+        let below = i64::from(negative[channel]);
+        context.param(op.slot, op.base as usize + c, Some(below), requant[channel])?;
+    }
+    check(context, "a", a, &tile, &operand_a(op.a, pages.vpu_in(op.page)?), false)?;
+    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);
+    Ok(())
+}
+
 pub(super) fn lut(
     context: &mut Context<'_>,
     pages: &Pages,
@@ -159,11 +214,12 @@ pub(super) fn lut(
     note: &Note,
 ) -> Result<(), Problem> {
     let (node, tile) = context.named(note)?;
-    let (QOp::Lut8 { table }, &[a]) = (&node.last.op, &node.last.inputs[..]) else {
-        return Err(wrong(&node, "a table's results"));
+    let (bytes, a): (Vec<u8>, _) = match (&node.last.op, &node.last.inputs[..]) {
+        (QOp::Lut8 { table }, &[a]) => (table.iter().map(|v| v.cast_unsigned()).collect(), a),
+        (QOp::Lut16 { nodes }, &[a]) => (nodes.iter().flat_map(|v| v.to_le_bytes()).collect(), a),
+        _ => return Err(wrong(&node, "a table's results")),
     };
     extents(context, &tile, op.th, op.tw, op.blocks)?;
-    let bytes: Vec<u8> = table.iter().map(|v| v.cast_unsigned()).collect();
     check_table(context, op.slot, &bytes)?;
     check(context, "a", a, &tile, &operand_a(op.a, pages.vpu_in(op.page)?), false)?;
     context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);

@@ -84,6 +84,8 @@ fn word(
         Op::VpuPool(op) => window::pool(context, pages, op, note)?,
         Op::VpuAdd(op) => elementwise::add(context, pages, op, note)?,
         Op::VpuMul(op) => elementwise::mul(context, pages, op, note)?,
+        Op::VpuMax(op) => elementwise::max(context, pages, op, note)?,
+        Op::VpuPrelu(op) => elementwise::prelu(context, pages, op, note)?,
         Op::VpuLut(op) => elementwise::lut(context, pages, op, note)?,
         Op::VpuSoftmax(op) => elementwise::softmax(context, pages, op, note)?,
         Op::Halt(_)

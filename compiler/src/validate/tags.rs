@@ -193,12 +193,16 @@ impl<'a> Tensors<'a> {
             QOp::Gather { .. }
             | QOp::Conv { .. }
             | QOp::Add { .. }
+            | QOp::Max { .. }
+            | QOp::Min { .. }
             | QOp::Mul { .. }
             | QOp::Rescale { .. }
             | QOp::Interpolate { .. }
             | QOp::MaxPool { .. }
             | QOp::AveragePool { .. }
             | QOp::Lut8 { .. }
+            | QOp::Lut16 { .. }
+            | QOp::PRelu { .. }
             | QOp::Softmax { .. } => UNKNOWN,
         }
     }
@@ -210,12 +214,16 @@ pub(super) fn moves(op: &QOp) -> bool {
         QOp::Concat { .. } | QOp::Pad { .. } | QOp::Gather { .. } | QOp::Reorder { .. } => true,
         QOp::Conv { .. }
         | QOp::Add { .. }
+        | QOp::Max { .. }
+        | QOp::Min { .. }
         | QOp::Mul { .. }
         | QOp::Rescale { .. }
         | QOp::Interpolate { .. }
         | QOp::MaxPool { .. }
         | QOp::AveragePool { .. }
         | QOp::Lut8 { .. }
+        | QOp::Lut16 { .. }
+        | QOp::PRelu { .. }
         | QOp::Softmax { .. } => false,
     }
 }

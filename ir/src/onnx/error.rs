@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::{NEWEST_OPSET, OLDEST_OPSET};
+use crate::function::FunctionError;
 use crate::infer::ShapeError;
 use crate::tensor::{DType, TensorError};
 use crate::verify::Problem;
@@ -384,6 +385,9 @@ pub enum NodeError {
         /// Element type expected.
         expected: DType,
     },
+    /// An attribute or constant that a function cannot have.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
     /// An axis that the tensor does not have.
     #[error("axis {axis} is outside a tensor with {rank} axes")]
     Axis {

@@ -8,8 +8,8 @@ use super::error::NodeError;
 use super::proto::{GraphProto, NodeProto, TensorProto};
 use super::tensor::decode;
 use crate::graph::{Op, ValueId};
-use crate::infer::ShapeError;
-use crate::tensor::{DType, Tensor, TensorError};
+use crate::infer::{ShapeError, broadcast};
+use crate::tensor::{DType, Data, Tensor, TensorError};
 
 /// Why an import function gives up.
 pub(super) enum Refusal {
@@ -171,6 +171,25 @@ impl<'a> NodeCtx<'a> {
         tensor.f32_scalar().map(Some).ok_or(wrong)
     }
 
+    /// The number that a constant operand holds everywhere, if it does and repeats along the other operands only, so that
+    /// the result has the same shape without it.
+    pub(super) fn uniform(&self, index: usize) -> Option<f32> {
+        let tensor = self.constant(index)?;
+        let others = (0..self.n_inputs()).filter(|&i| i != index && self.has_input(i));
+        let shape = others
+            .map(|i| self.known_shape(i))
+            .try_fold(Vec::new(), |shape, other| broadcast(&shape, other?).ok())?;
+        if broadcast(&shape, &tensor.shape) != Ok(shape) {
+            return None;
+        }
+        let mut values: Box<dyn Iterator<Item = f32>> = match &tensor.data {
+            Data::I64(values) => Box::new(values.iter().map(|&v| v as f32)),
+            _ => tensor.f32_iter()?,
+        };
+        let first = values.next()?;
+        values.all(|value| value == first).then_some(first)
+    }
+
     /// Required floats of a constant operand.
     pub(super) fn floats(&self, index: usize) -> Result<Vec<f32>, NodeError> {
         let tensor = self.required_constant(index)?;
@@ -234,6 +253,16 @@ impl<'a> NodeCtx<'a> {
         let copy = self.builder.copy_constant(weights)?;
         let on_map = Tensor::new(vec![m, c, 1, k], copy.data)?;
         Ok(self.new_constant(&format!("{}/map", self.proto.input[index]), on_map))
+    }
+
+    /// A new constant that belongs to this node.
+    pub(super) fn own_constant(&mut self, what: &str, tensor: Tensor) -> ValueId {
+        self.new_constant(&format!("{}/{what}", self.name), tensor)
+    }
+
+    /// A new constant of one element that belongs to this node.
+    pub(super) fn scalar_constant(&mut self, what: &str, value: f32) -> ValueId {
+        self.own_constant(what, Tensor { shape: Vec::new(), data: Data::F32(vec![value]) })
     }
 
     /// The constant matrix in operand `index`, transposed. Each matrix is transposed once, however many nodes use it.

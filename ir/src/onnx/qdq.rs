@@ -13,7 +13,7 @@
 //! | --- | --- |
 //! | `conv` | Conv with int8 weights and int32 bias, both dequantized per output channel; the zero point is unfolded from the bias |
 //! | `add` | Add; Sub where one multiplier is negative |
-//! | `mul` | Mul |
+//! | `mul`, `max`, `min` | Mul, Max, Min |
 //! | `interpolate` | two Gathers of neighbours, each times its weights, and Add |
 //! | `rescale` | nothing between DequantizeLinear and QuantizeLinear |
 //! | `max_pool`, `average_pool` | MaxPool, AveragePool (`count_include_pad` 0) |
@@ -26,7 +26,7 @@
 //!
 //! What ONNX cannot say is refused: a rounding mode other than half to even, a bias beyond 32 bits, an average pool
 //! whose multipliers are not those of one scale divided by the taps, a sum with two negative multipliers, a softmax
-//! table that does not belong to its operand's scale.
+//! table that does not belong to its operand's scale, an interpolated table, a leaky ReLU with a slope per channel.
 
 mod elementwise;
 mod join;
@@ -116,6 +116,14 @@ fn write(writer: &mut Writer<'_>, node: &QNode) -> Result<(), String> {
         &QOp::Add { ma, mb, shift, bounds } => {
             elementwise::add(writer, node, [ma, mb], shift, bounds)
         }
+        &QOp::Max { ma, mb, shift, bounds } => {
+            elementwise::extremum(writer, node, "Max", [ma, mb], shift, bounds)
+        }
+        &QOp::Min { ma, mb, shift, bounds } => {
+            elementwise::extremum(writer, node, "Min", [ma, mb], shift, bounds)
+        }
+        QOp::Lut16 { .. } => Err("no ONNX operator interpolates a table".to_owned()),
+        QOp::PRelu { .. } => Err("no scale gives back the multipliers of each channel".to_owned()),
         &QOp::Mul { requant, bounds } => elementwise::mul(writer, node, requant, bounds),
         &QOp::Rescale { m, shift, bounds } => elementwise::rescale(writer, node, m, shift, bounds),
         QOp::Interpolate { axis, points, shift, bounds } => {

@@ -2,8 +2,8 @@
 //!
 //! Used to run the graph in a float runtime and to look at it in other tools, so every value keeps its name. Loading
 //! what was saved gives the same graph again, except where ONNX has no single operator: a `Dense` with a bias on an operand
-//! of other than two axes becomes a product and an addition, and a `Gather` becomes one slice, then one node for each axis
-//! whose indices are no slice.
+//! of other than two axes becomes a product and an addition, a `Gather` becomes one slice, then one node for each axis
+//! whose indices are no slice, and a function becomes one node for each of its primitives.
 
 mod interpolate;
 mod pool;
@@ -18,6 +18,7 @@ use super::proto::{AttributeProto, DataType, GraphProto, TensorProto, ValueInfoP
 use super::write::{
     self, file, float, int, ints, pool_attributes, signed, value_info, window_attributes,
 };
+use crate::function::{Function, Term};
 use crate::graph::{Graph, Node, Op, Value, ValueId, Window};
 use crate::indices::{Indices, Run};
 use crate::tensor::{DType, Data, Tensor};
@@ -142,6 +143,10 @@ impl Writer<'_> {
             Op::Add => self.push(node, "Add", inputs, Vec::new()),
             Op::Sub => self.push(node, "Sub", inputs, Vec::new()),
             Op::Mul => self.push(node, "Mul", inputs, Vec::new()),
+            Op::Max => self.push(node, "Max", inputs, Vec::new()),
+            Op::Min => self.push(node, "Min", inputs, Vec::new()),
+            Op::PRelu => self.push(node, "PRelu", inputs, Vec::new()),
+            Op::Unary { function } => self.unary(node, inputs, function),
             Op::Clip { lo, hi } => self.clip(node, inputs, *lo, *hi),
             Op::MaxPool { window } => {
                 self.push(node, "MaxPool", inputs, self.pool_attributes(node, window))
@@ -282,6 +287,48 @@ impl Writer<'_> {
         self.proto.node.push(write::node(name, op, input, output.to_owned(), attribute));
     }
 
+    /// One ONNX node for each primitive.
+    fn unary(&mut self, node: &Node, inputs: Vec<String>, function: &Function) {
+        let Some(x) = inputs.first().cloned() else {
+            return;
+        };
+        let mut stack = Vec::new();
+        let mut nodes = Vec::new();
+        for term in function.terms() {
+            let result = match term {
+                Term::X => Piece::Value(x.clone()),
+                Term::Constant(value) => Piece::Number(*value),
+                Term::Apply(primitive) => {
+                    let numbers = stack.split_off(stack.len() - primitive.attributes().len());
+                    let operands = stack.split_off(stack.len() - primitive.operands());
+                    let attributes = primitive.attributes().iter().zip(numbers);
+                    let attributes = attributes.filter_map(|(name, piece)| match piece {
+                        Piece::Number(value) => Some(float(name, value)),
+                        Piece::Value(_) => None,
+                    });
+                    let attributes: Vec<AttributeProto> = attributes.collect();
+                    let operands = operands.into_iter().map(|piece| match piece {
+                        Piece::Value(name) => name,
+                        Piece::Number(value) => self.parameter(node, "constant", &scalar(value)),
+                    });
+                    let operands: Vec<String> = operands.collect();
+                    let result = self.fresh(format!("{}/{}", node.name, primitive.name()));
+                    nodes.push((primitive, operands, attributes, result.clone()));
+                    Piece::Value(result)
+                }
+            };
+            stack.push(result);
+        }
+        let Some((last, operands, attributes, _)) = nodes.pop() else {
+            return self.push(node, "Identity", inputs, Vec::new());
+        };
+        for (primitive, operands, attributes, result) in nodes {
+            let what = &result[node.name.len() + 1..];
+            self.helper(node, what, primitive.onnx(), operands, &result, attributes);
+        }
+        self.push(node, last.onnx(), operands, attributes);
+    }
+
     fn clip(&mut self, node: &Node, mut inputs: Vec<String>, lo: f32, hi: f32) {
         if lo.to_bits() == 0 && hi == f32::INFINITY {
             return self.push(node, "Relu", inputs, Vec::new());
@@ -315,6 +362,14 @@ fn step(run: &Run) -> i64 {
 fn end(run: &Run, extent: usize) -> i64 {
     let end = signed(run.last()) + step(run).signum();
     if end < 0 { end - signed(extent) } else { end }
+}
+
+/// An operand of a primitive.
+enum Piece {
+    /// A value of the file.
+    Value(String),
+    /// A number.
+    Number(f32),
 }
 
 fn integers(values: &[usize]) -> Tensor {

@@ -3,6 +3,7 @@
 mod conditional;
 mod constants;
 mod folding;
+mod functions;
 mod hostile;
 mod movement;
 mod operators;

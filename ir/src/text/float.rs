@@ -7,6 +7,7 @@ use super::attributes::{Attributes, Names, value};
 use super::error::ParseError;
 use super::syntax::{File, Statement, TypedValue, parse};
 use super::write::{List, Quoted, Runs, ValueName, write_hex, write_names, write_window};
+use crate::function::{Function, FunctionError};
 use crate::graph::{Graph, Interpolation, Node, Op, Value, ValueId};
 use crate::tensor::{DType, Data, Tensor};
 
@@ -81,7 +82,10 @@ fn write_data(f: &mut Formatter<'_>, data: &Data) -> fmt::Result {
 
 fn write_parameters(f: &mut Formatter<'_>, op: &Op) -> fmt::Result {
     match op {
-        Op::Dense | Op::Add | Op::Sub | Op::Mul | Op::Reshape => Ok(()),
+        Op::Dense | Op::Add | Op::Sub | Op::Mul | Op::Max | Op::Min | Op::PRelu | Op::Reshape => {
+            Ok(())
+        }
+        Op::Unary { function } => write!(f, " function={}", List(function.terms())),
         Op::Conv { window, groups } => {
             write_window(f, window)?;
             write!(f, " groups={groups}")
@@ -243,6 +247,16 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<Op, ParseError>
         "add" => Op::Add,
         "sub" => Op::Sub,
         "mul" => Op::Mul,
+        "max" => Op::Max,
+        "min" => Op::Min,
+        "unary" => {
+            let terms = a.list("function")?;
+            let wrong = |error: FunctionError| {
+                ParseError::new(file.source, statement.op, error.to_string())
+            };
+            Op::Unary { function: Function::new(terms).map_err(wrong)? }
+        }
+        "prelu" => Op::PRelu,
         "clip" => Op::Clip { lo: a.value("lo")?, hi: a.value("hi")? },
         "interpolate" => Op::Interpolate { axes: read_interpolations(file, statement, &mut a)? },
         "max_pool" => Op::MaxPool { window: a.window()? },

@@ -68,7 +68,9 @@ fn write_parameters(f: &mut Formatter<'_>, op: &QOp) -> fmt::Result {
             write_requants(f, requant)?;
             write_bounds(f, bounds)
         }
-        QOp::Add { ma, mb, shift, bounds } => {
+        QOp::Add { ma, mb, shift, bounds }
+        | QOp::Max { ma, mb, shift, bounds }
+        | QOp::Min { ma, mb, shift, bounds } => {
             write!(f, " ma={ma} mb={mb} shift={shift}")?;
             write_bounds(f, bounds)
         }
@@ -98,6 +100,12 @@ fn write_parameters(f: &mut Formatter<'_>, op: &QOp) -> fmt::Result {
             write_bounds(f, bounds)
         }
         QOp::Lut8 { table } => write!(f, " table={}", List(table)),
+        QOp::Lut16 { nodes } => write!(f, " nodes={}", List(nodes)),
+        QOp::PRelu { requant, negative, bounds } => {
+            write_requants(f, requant)?;
+            write!(f, " negative={}", List(negative))?;
+            write_bounds(f, bounds)
+        }
         QOp::Softmax { exp } => write!(f, " exp={}", List(exp)),
         QOp::Concat { axis } => write!(f, " axis={axis}"),
         QOp::Pad { before, after, value } => {
@@ -195,12 +203,15 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<(QOp, String), 
             let (bias, groups) = (a.list("bias")?, a.value("groups")?);
             QOp::Conv { weights, bias, requant, window, groups, bounds: read_bounds(&mut a)? }
         }
-        "add" => QOp::Add {
-            ma: a.value("ma")?,
-            mb: a.value("mb")?,
-            shift: a.value("shift")?,
-            bounds: read_bounds(&mut a)?,
-        },
+        name @ ("add" | "max" | "min") => {
+            let (ma, mb, shift) = (a.value("ma")?, a.value("mb")?, a.value("shift")?);
+            let bounds = read_bounds(&mut a)?;
+            match name {
+                "add" => QOp::Add { ma, mb, shift, bounds },
+                "max" => QOp::Max { ma, mb, shift, bounds },
+                _ => QOp::Min { ma, mb, shift, bounds },
+            }
+        }
         "mul" => {
             let requant = Requant { multiplier: a.value("multiplier")?, shift: a.value("shift")? };
             QOp::Mul { requant, bounds: read_bounds(&mut a)? }
@@ -232,6 +243,12 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<(QOp, String), 
             bounds: read_bounds(&mut a)?,
         },
         "lut8" => QOp::Lut8 { table: a.list("table")? },
+        "lut16" => QOp::Lut16 { nodes: a.list("nodes")? },
+        "prelu" => QOp::PRelu {
+            requant: read_requants(&mut a, statement)?,
+            negative: a.list("negative")?,
+            bounds: read_bounds(&mut a)?,
+        },
         "softmax" => QOp::Softmax { exp: a.list("exp")? },
         "concat" => QOp::Concat { axis: a.value("axis")? },
         "pad" => QOp::Pad {

@@ -95,6 +95,10 @@ fn check_parameters(node: &Node, problems: &mut Vec<Problem>) {
         | Op::Sub
         | Op::Mul
         | Op::Interpolate { .. }
+        | Op::Max
+        | Op::Min
+        | Op::Unary { .. }
+        | Op::PRelu
         | Op::MaxPool { .. }
         | Op::AveragePool { .. }
         | Op::ReduceMean { .. }

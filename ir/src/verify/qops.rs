@@ -5,7 +5,8 @@
 //! stored integers that the producer's bounds leave.
 
 use isa::numerics::{
-    MAX_MULTIPLIER_BITS, MAX_SHIFT, Requant, accumulator_bits, accumulator_bound, product_fits,
+    LUT16_NODES, MAX_MULTIPLIER_BITS, MAX_SHIFT, Requant, accumulator_bits, accumulator_bound,
+    product_fits,
 };
 
 use super::Problem;
@@ -31,7 +32,7 @@ impl NodeCheck<'_> {
     /// Reports broken rules; returns the range of the result, if operands and operator allow to tell it.
     pub(super) fn run(&self, problems: &mut Vec<Problem>) -> Option<Range> {
         let (least, most) = match self.node.op {
-            QOp::Add { .. } | QOp::Mul { .. } => (2, 2),
+            QOp::Add { .. } | QOp::Max { .. } | QOp::Min { .. } | QOp::Mul { .. } => (2, 2),
             QOp::Concat { .. } => (1, usize::MAX),
             QOp::Conv { .. }
             | QOp::Rescale { .. }
@@ -39,6 +40,8 @@ impl NodeCheck<'_> {
             | QOp::MaxPool { .. }
             | QOp::AveragePool { .. }
             | QOp::Lut8 { .. }
+            | QOp::Lut16 { .. }
+            | QOp::PRelu { .. }
             | QOp::Softmax { .. }
             | QOp::Pad { .. }
             | QOp::Gather { .. }
@@ -55,7 +58,9 @@ impl NodeCheck<'_> {
                 self.conv(weights, bias, requant, window, *groups, problems);
                 self.bounds(bounds, problems)
             }
-            QOp::Add { ma: _, mb: _, shift, bounds } => {
+            QOp::Add { ma: _, mb: _, shift, bounds }
+            | QOp::Max { ma: _, mb: _, shift, bounds }
+            | QOp::Min { ma: _, mb: _, shift, bounds } => {
                 self.broadcast(problems);
                 self.shift(*shift, problems);
                 self.bounds(bounds, problems)
@@ -86,7 +91,20 @@ impl NodeCheck<'_> {
                 self.average(window, requant, problems);
                 self.bounds(bounds, problems)
             }
-            QOp::Lut8 { table } => self.lut(table, problems),
+            QOp::Lut8 { table } => {
+                self.typed(QType::I8, problems);
+                self.entries("the table's length", table.len(), 256, problems);
+                range(table)
+            }
+            QOp::Lut16 { nodes } => {
+                self.typed(QType::I16, problems);
+                self.entries("the number of nodes", nodes.len(), LUT16_NODES, problems);
+                range(nodes)
+            }
+            QOp::PRelu { requant, negative, bounds } => {
+                self.prelu(requant, negative, problems);
+                self.bounds(bounds, problems)
+            }
             QOp::Softmax { exp } => {
                 self.softmax(exp, problems);
                 Some(self.result.dtype.range())
@@ -368,26 +386,52 @@ impl NodeCheck<'_> {
             })
     }
 
-    fn int8_only(&self, problems: &mut Vec<Problem>) {
+    /// Operand and result are of one type and shape.
+    fn typed(&self, dtype: QType, problems: &mut Vec<Problem>) {
         for value in [self.operands[0], self.result] {
-            if value.dtype != QType::I8 {
+            if value.dtype != dtype {
                 let found = format!("{} `{}`", value.dtype.name(), value.name);
-                self.bad(problems, "an operand or result", found, QType::I8.name().to_owned());
+                self.bad(problems, "an operand or result", found, dtype.name().to_owned());
             }
         }
         self.shape_is(self.operands[0].shape, problems);
     }
 
-    fn lut(&self, table: &[i8], problems: &mut Vec<Problem>) -> Option<Range> {
-        self.int8_only(problems);
-        if table.len() != 256 {
-            self.bad(problems, "the table's length", table.len().to_string(), "256".to_owned());
+    fn entries(
+        &self,
+        parameter: &'static str,
+        found: usize,
+        expected: usize,
+        problems: &mut Vec<Problem>,
+    ) {
+        if found != expected {
+            self.bad(problems, parameter, found.to_string(), expected.to_string());
         }
-        table.iter().min().zip(table.iter().max()).map(|(&lo, &hi)| (i32::from(lo), i32::from(hi)))
+    }
+
+    fn prelu(&self, requant: &[Requant], negative: &[i32], problems: &mut Vec<Problem>) {
+        let input = self.operands[0];
+        self.shape_is(input.shape, problems);
+        for (parameter, found) in [
+            ("the number of requantizations", requant.len()),
+            ("the number of slopes", negative.len()),
+        ] {
+            self.entries(parameter, found, input.shape.c, problems);
+        }
+        let bound = magnitude(self.ranges[0], input.zero_point);
+        for (channel, (entry, slope)) in requant.iter().zip(negative).enumerate() {
+            self.requant(channel, entry, bound, problems);
+            let below = Requant { multiplier: slope.unsigned_abs(), ..*entry };
+            if !product_fits(bound, below) {
+                let (node, multiplier) = (self.node.name.clone(), below.multiplier);
+                let (index, shift) = (channel, entry.shift);
+                problems.push(Problem::Product { node, index, multiplier, shift, bound });
+            }
+        }
     }
 
     fn softmax(&self, exp: &[u32], problems: &mut Vec<Problem>) {
-        self.int8_only(problems);
+        self.typed(QType::I8, problems);
         if exp.len() != 256 || exp[0] == 0 || !exp.is_sorted_by(|a, b| a >= b) {
             let found = format!("{} entries starting with {:?}", exp.len(), exp.first());
             let expected = "256 entries that start above 0 and never rise".to_owned();
@@ -471,6 +515,11 @@ impl NodeCheck<'_> {
             self.bad(problems, "the permutation", format!("{perm:?}"), expected);
         }
     }
+}
+
+/// Smallest and largest entry of a table.
+fn range<T: Copy + Ord + Into<i32>>(table: &[T]) -> Option<Range> {
+    table.iter().min().zip(table.iter().max()).map(|(&lo, &hi)| (lo.into(), hi.into()))
 }
 
 /// Largest `|x - zero_point|` over a range.

@@ -2,8 +2,8 @@
 
 use crate::hardware::Hardware;
 use crate::instructions::{
-    VpuAdd, VpuDepthwise, VpuDrain, VpuFill, VpuIn, VpuKernel, VpuLut, VpuMove, VpuMul, VpuOut,
-    VpuPool, VpuQuant, VpuScale, VpuSide, VpuSoftmax,
+    VpuAdd, VpuDepthwise, VpuDrain, VpuFill, VpuIn, VpuKernel, VpuLut, VpuMax, VpuMove, VpuMul,
+    VpuOut, VpuPool, VpuPrelu, VpuQuant, VpuScale, VpuSide, VpuSoftmax,
 };
 use crate::numerics::MAX_SHIFT;
 
@@ -287,6 +287,35 @@ pub(super) fn mul(op: &VpuMul, pages: &Pages) -> Result<Vec<Access>, AccessError
         (op.dst, out),
         quant,
     )
+}
+
+pub(super) fn max(op: &VpuMax, pages: &Pages) -> Result<Vec<Access>, AccessError> {
+    let (regs, side, out) =
+        (pages.vpu_in(op.page)?, pages.vpu_side(op.page)?, pages.vpu_out(op.page)?);
+    let (quant, scale) = (pages.vpu_quant(op.page)?, pages.vpu_scale(op.page)?);
+    check_shift(scale)?;
+    elementwise(
+        Tile::new(op.th, op.tw, op.blocks)?,
+        (op.a, regs),
+        Some((op.b, side)),
+        (op.dst, out),
+        quant,
+    )
+}
+
+pub(super) fn prelu(
+    op: &VpuPrelu,
+    pages: &Pages,
+    hardware: &Hardware,
+) -> Result<Vec<Access>, AccessError> {
+    let (regs, out, quant) =
+        (pages.vpu_in(op.page)?, pages.vpu_out(op.page)?, pages.vpu_quant(op.page)?);
+    // Its zero point of `a` is all that is read.
+    pages.vpu_scale(op.page)?;
+    let tile = Tile::new(op.th, op.tw, op.blocks)?;
+    let mut accesses = elementwise(tile, (op.a, regs), None, (op.dst, out), quant)?;
+    accesses.insert(1, params(op.slot, op.base, 0, op.blocks * hardware.array_rows));
+    Ok(accesses)
 }
 
 fn elementwise(

@@ -1,4 +1,4 @@
-//! Addition, multiplication and rescaling of stored integers, each with exactly one rounding.
+//! Addition, multiplication, extrema and rescaling of stored integers, each with exactly one rounding.
 //!
 //! Rescaling both operands of an addition before adding would round twice: one result in six would be off by one.
 
@@ -43,6 +43,25 @@ pub struct MulParams {
     pub hi: i32,
 }
 
+/// Constants of `y = clamp(round((x - za) * (x >= za ? positive : negative) / 2^shift) + zy, lo, hi)`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PReluParams {
+    /// Multiplier from the zero point on: `Sx / Sy * 2^shift`.
+    pub positive: u32,
+    /// Multiplier below the zero point: `slope * Sx / Sy * 2^shift`.
+    pub negative: i64,
+    /// Right shift, 0..=62.
+    pub shift: u8,
+    /// Zero point of `x`.
+    pub za: i32,
+    /// Zero point of the result.
+    pub zy: i32,
+    /// Smallest result.
+    pub lo: i32,
+    /// Largest result.
+    pub hi: i32,
+}
+
 /// Constants of `y = clamp(round((a - za) * m / 2^shift) + zy, lo, hi)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RescaleParams {
@@ -62,8 +81,8 @@ pub struct RescaleParams {
 
 /// `(value - zero) * multiplier`; beyond 64 bits (no stored int16 comes near) it saturates.
 #[inline]
-fn scaled(value: i32, zero: i32, multiplier: i32) -> i64 {
-    (i64::from(value) - i64::from(zero)).saturating_mul(i64::from(multiplier))
+fn scaled(value: i32, zero: i32, multiplier: impl Into<i64>) -> i64 {
+    (i64::from(value) - i64::from(zero)).saturating_mul(multiplier.into())
 }
 
 /// Sum of two stored integers of different scales; see [`AddParams`]. One rounding for both operands.
@@ -72,6 +91,32 @@ fn scaled(value: i32, zero: i32, multiplier: i32) -> i64 {
 pub fn add(a: i32, b: i32, p: &AddParams, mode: Rounding) -> i32 {
     let sum = scaled(a, p.za, p.ma).saturating_add(scaled(b, p.zb, p.mb));
     narrow(round_shift(sum, p.shift, mode), p.zy, p.lo, p.hi)
+}
+
+/// The larger of two stored integers of different scales, with the constants of an addition:
+/// `clamp(round(max((a - za) * ma, (b - zb) * mb) / 2^shift) + zy, lo, hi)`. Rounding is monotone, so this is the larger of
+/// the two rescaled operands.
+#[inline]
+#[must_use]
+pub fn max(a: i32, b: i32, p: &AddParams, mode: Rounding) -> i32 {
+    let larger = scaled(a, p.za, p.ma).max(scaled(b, p.zb, p.mb));
+    narrow(round_shift(larger, p.shift, mode), p.zy, p.lo, p.hi)
+}
+
+/// The smaller of two stored integers; as [`max`].
+#[inline]
+#[must_use]
+pub fn min(a: i32, b: i32, p: &AddParams, mode: Rounding) -> i32 {
+    let smaller = scaled(a, p.za, p.ma).min(scaled(b, p.zb, p.mb));
+    narrow(round_shift(smaller, p.shift, mode), p.zy, p.lo, p.hi)
+}
+
+/// A leaky ReLU of any slope; see [`PReluParams`].
+#[inline]
+#[must_use]
+pub fn prelu(x: i32, p: &PReluParams, mode: Rounding) -> i32 {
+    let multiplier = if x >= p.za { i64::from(p.positive) } else { p.negative };
+    narrow(round_shift(scaled(x, p.za, multiplier), p.shift, mode), p.zy, p.lo, p.hi)
 }
 
 /// Product of two stored integers; see [`MulParams`].

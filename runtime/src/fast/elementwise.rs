@@ -56,3 +56,23 @@ pub(crate) fn map<T: Stored>(x: &QTensor, f: impl Fn(i32) -> i32, out: &mut [T])
         }
     }
 }
+
+/// `out[i] = f(x[i], channel of i)`.
+pub(crate) fn map_channels<T: Stored>(x: &QTensor, f: impl Fn(i32, usize) -> i32, out: &mut [T]) {
+    fn pixels<X: Stored, T: Stored>(
+        x: &[X],
+        c: usize,
+        f: impl Fn(i32, usize) -> i32,
+        out: &mut [T],
+    ) {
+        for (out, x) in out.chunks_exact_mut(c).zip(x.chunks_exact(c)) {
+            for (channel, (out, x)) in out.iter_mut().zip(x).enumerate() {
+                *out = T::narrow(f(x.widen(), channel));
+            }
+        }
+    }
+    match &x.data {
+        QData::I8(data) => pixels(data, x.shape.c, f, out),
+        QData::I16(data) => pixels(data, x.shape.c, f, out),
+    }
+}

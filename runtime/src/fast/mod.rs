@@ -13,7 +13,9 @@ mod scratch;
 mod stored;
 
 use ir::qgraph::{Hwc, QGraph, QNode, QOp, QType, QValue};
-use isa::numerics::{AddParams, MulParams, RescaleParams, Rounding, add, mul, rescale};
+use isa::numerics::{
+    AddParams, MulParams, RescaleParams, Rounding, add, lut16, max, min, mul, prelu, rescale,
+};
 use kernels::{AddConstants, qs8_add};
 
 use crate::check::index;
@@ -124,6 +126,16 @@ fn direct<T: Stored>(
             let params = AddParams { ma, mb, shift, za, zb, zy, lo, hi };
             elementwise::broadcast(x, inputs[1], |a, b| add(a, b, &params, target.rounding), out);
         }
+        &QOp::Max { ma, mb, shift, bounds } => {
+            let (za, zb, lo, hi) = (zero(0), zero(1), bounds.lo, bounds.hi);
+            let params = AddParams { ma, mb, shift, za, zb, zy, lo, hi };
+            elementwise::broadcast(x, inputs[1], |a, b| max(a, b, &params, target.rounding), out);
+        }
+        &QOp::Min { ma, mb, shift, bounds } => {
+            let (za, zb, lo, hi) = (zero(0), zero(1), bounds.lo, bounds.hi);
+            let params = AddParams { ma, mb, shift, za, zb, zy, lo, hi };
+            elementwise::broadcast(x, inputs[1], |a, b| min(a, b, &params, target.rounding), out);
+        }
         &QOp::Mul { requant, bounds } => {
             let (za, zb, lo, hi) = (zero(0), zero(1), bounds.lo, bounds.hi);
             let params = MulParams { requant, za, zb, zy, lo, hi };
@@ -136,6 +148,14 @@ fn direct<T: Stored>(
         }
         QOp::Lut8 { table } => {
             elementwise::map(x, |x| i32::from(table[(x + 128) as usize]), out);
+        }
+        QOp::Lut16 { nodes } => {
+            let nodes = int8::node_array(nodes);
+            elementwise::map(x, |x| lut16(nodes, x as i16).into(), out);
+        }
+        QOp::PRelu { requant, negative, bounds } => {
+            let channels = int8::channels(zero(0), requant, negative, *bounds, target);
+            elementwise::map_channels(x, |x, c| prelu(x, &channels[c], target.rounding), out);
         }
         QOp::MaxPool { window } => {
             pool::max_pool(elements(x), x.shape, window, target.shape, out);

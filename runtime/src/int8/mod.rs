@@ -10,23 +10,27 @@ mod average_pool;
 mod broadcast;
 mod concat;
 mod conv;
+mod extremum;
 mod gather;
 mod interpolate;
-mod lut8;
+mod lut;
 mod max_pool;
 mod mul;
 mod pad;
+mod prelu;
 mod reorder;
 mod rescale;
 mod softmax;
 pub(crate) mod window;
 
 use ir::qgraph::{Hwc, QGraph, QNode, QOp, QType, ValueId};
-use isa::numerics::{AddParams, MulParams, RescaleParams, Rounding};
+use isa::numerics::{AddParams, MulParams, RescaleParams, Rounding, max, min};
 
 use crate::QTensor;
 
 pub(crate) use conv::Conv;
+pub(crate) use lut::node_array;
+pub(crate) use prelu::channels;
 
 /// An operand with the stored integer that stands for its real zero.
 #[derive(Clone, Copy)]
@@ -81,6 +85,16 @@ pub(crate) fn execute(graph: &QGraph, node: &QNode, inputs: &[&QTensor]) -> QTen
             let params = AddParams { ma, mb, shift, za, zb, zy, lo, hi };
             add::add(inputs[0], inputs[1], &params, &target)
         }
+        &QOp::Max { ma, mb, shift, bounds } => {
+            let (za, zb, lo, hi) = (zero(0), zero(1), bounds.lo, bounds.hi);
+            let params = AddParams { ma, mb, shift, za, zb, zy, lo, hi };
+            extremum::extremum(inputs[0], inputs[1], max, &params, &target)
+        }
+        &QOp::Min { ma, mb, shift, bounds } => {
+            let (za, zb, lo, hi) = (zero(0), zero(1), bounds.lo, bounds.hi);
+            let params = AddParams { ma, mb, shift, za, zb, zy, lo, hi };
+            extremum::extremum(inputs[0], inputs[1], min, &params, &target)
+        }
         &QOp::Mul { requant, bounds } => {
             let (za, zb, lo, hi) = (zero(0), zero(1), bounds.lo, bounds.hi);
             let params = MulParams { requant, za, zb, zy, lo, hi };
@@ -98,7 +112,11 @@ pub(crate) fn execute(graph: &QGraph, node: &QNode, inputs: &[&QTensor]) -> QTen
         QOp::AveragePool { window, requant, bounds } => {
             average_pool::average_pool(x, window, requant, *bounds, &target)
         }
-        QOp::Lut8 { table } => lut8::lut8(inputs[0], table, &target),
+        QOp::Lut8 { table } => lut::lut8(inputs[0], table, &target),
+        QOp::Lut16 { nodes } => lut::lut16(inputs[0], nodes, &target),
+        QOp::PRelu { requant, negative, bounds } => {
+            prelu::prelu(x, requant, negative, *bounds, &target)
+        }
         QOp::Softmax { exp } => softmax::softmax(inputs[0], exp),
         QOp::Concat { axis } => concat::concat(inputs, *axis, &target),
         QOp::Pad { before, value, .. } => pad::pad(inputs[0], *before, *value, &target),

@@ -1,8 +1,9 @@
-//! Reference for addition and multiplication.
+//! Reference for additions, products, extrema and leaky ReLUs.
 
 use isa::access::Pages;
-use isa::instructions::{VpuAdd, VpuMul, VpuQuant, VpuScale};
-use isa::numerics::{self, MulParams, Requant};
+use isa::instructions::{VpuAdd, VpuMax, VpuMul, VpuPrelu, VpuQuant, VpuScale};
+use isa::numerics::param::ParamEntry;
+use isa::numerics::{self, MulParams, PReluParams, Requant};
 
 use crate::memory::Memory;
 
@@ -17,6 +18,19 @@ pub(super) fn mul_params(scale: &VpuScale, quant: &VpuQuant) -> MulParams {
         shift: u8::try_from(scale.shift).unwrap_or(u8::MAX),
     };
     MulParams { requant, za: scale.za, zb: scale.zb, zy: quant.zero1, lo: quant.lo1, hi: quant.hi1 }
+}
+
+/// The leaky ReLU of one channel, saturating by set 1.
+pub(super) fn prelu_params(entry: &ParamEntry, scale: &VpuScale, quant: &VpuQuant) -> PReluParams {
+    PReluParams {
+        positive: entry.requant.multiplier,
+        negative: entry.bias,
+        shift: entry.requant.shift,
+        za: scale.za,
+        zy: quant.zero1,
+        lo: quant.lo1,
+        hi: quant.hi1,
+    }
 }
 
 pub(super) fn add(op: &VpuAdd, pages: &Pages, memory: &mut Memory) -> Result<(), Trap> {
@@ -56,6 +70,51 @@ pub(super) fn mul(op: &VpuMul, pages: &Pages, memory: &mut Memory) -> Result<(),
                     let left = memory.element(&a, a.row(block, y, x), lane);
                     let right = memory.element(&b, b.row(block, y, x), b.lane(lane));
                     let value = numerics::mul(left, right, &params, mode);
+                    memory.set_element(&result, result.row(block, y, x), lane, value);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn max(op: &VpuMax, pages: &Pages, memory: &mut Memory) -> Result<(), Trap> {
+    let params = add_params(pages.vpu_scale(op.page)?, pages.vpu_quant(op.page)?);
+    let a = Region::operand(op.a, pages.vpu_in(op.page)?);
+    let b = Region::side(op.b, pages.vpu_side(op.page)?);
+    let result = Region::result(op.dst, pages.vpu_out(op.page)?);
+    let mode = memory.hardware.rounding;
+    for block in 0..op.blocks {
+        for y in 0..op.th {
+            for x in 0..op.tw {
+                for lane in 0..memory.lanes() {
+                    let left = memory.element(&a, a.row(block, y, x), lane);
+                    let right = memory.element(&b, b.row(block, y, x), b.lane(lane));
+                    let value = if op.least {
+                        numerics::min(left, right, &params, mode)
+                    } else {
+                        numerics::max(left, right, &params, mode)
+                    };
+                    memory.set_element(&result, result.row(block, y, x), lane, value);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn prelu(op: &VpuPrelu, pages: &Pages, memory: &mut Memory) -> Result<(), Trap> {
+    let (scale, quant) = (pages.vpu_scale(op.page)?, pages.vpu_quant(op.page)?);
+    let a = Region::operand(op.a, pages.vpu_in(op.page)?);
+    let result = Region::result(op.dst, pages.vpu_out(op.page)?);
+    let (mode, lanes) = (memory.hardware.rounding, memory.lanes());
+    for block in 0..op.blocks {
+        for y in 0..op.th {
+            for x in 0..op.tw {
+                for lane in 0..lanes {
+                    let entry = memory.param(op.slot, op.base + block * lanes + lane);
+                    let value = memory.element(&a, a.row(block, y, x), lane);
+                    let value = numerics::prelu(value, &prelu_params(&entry, scale, quant), mode);
                     memory.set_element(&result, result.row(block, y, x), lane, value);
                 }
             }

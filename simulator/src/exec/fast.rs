@@ -16,7 +16,7 @@ mod window;
 
 pub(super) use array::conv;
 pub(super) use drain::drain;
-pub(super) use elementwise::{add, lut, mul};
+pub(super) use elementwise::{add, lut, max, mul, prelu};
 pub(super) use mover::{fill, move_bytes};
 pub(super) use transfer::{load, store};
 pub(super) use window::{depthwise, pool};

@@ -78,6 +78,8 @@ pub(super) fn work(
         }
         Op::VpuAdd(op) => vector(resolver.elementwise(op.page, tile(op.th, op.tw, op.blocks))?),
         Op::VpuMul(op) => vector(resolver.elementwise(op.page, tile(op.th, op.tw, op.blocks))?),
+        Op::VpuMax(op) => vector(resolver.elementwise(op.page, tile(op.th, op.tw, op.blocks))?),
+        Op::VpuPrelu(op) => vector(resolver.elementwise(op.page, tile(op.th, op.tw, op.blocks))?),
         Op::VpuLut(op) => vector(resolver.elementwise(op.page, tile(op.th, op.tw, op.blocks))?),
         Op::VpuSoftmax(op) => vector(softmax_work(hw, tile(op.th, op.tw, 1), op.channels.into())),
         Op::VpuMove(op) => {

@@ -169,6 +169,12 @@ fn elementwise_words_read_one_or_two_streams() {
     let mul = VpuMul { page: 0, a: 0, b: 400, dst: 5000, th: 3, tw: 3, blocks: 2 };
     let ops = [operand_a(false), operand_b(false), result(false), quant(), scale(0), mul.into()];
     assert_eq!(vector(&ops, &machine()), 18 * 2 + 8);
+    let max = VpuMax { page: 0, a: 0, b: 400, dst: 5000, th: 3, tw: 3, blocks: 2, least: false };
+    let ops = [operand_a(false), operand_b(false), result(false), quant(), scale(0), max.into()];
+    assert_eq!(vector(&ops, &machine()), 18 * 2 + 8);
+    let prelu = VpuPrelu { page: 0, a: 0, dst: 5000, th: 3, tw: 3, blocks: 2, slot: 0, base: 0 };
+    let ops = [operand_a(true), result(false), quant(), scale(0), prelu.into()];
+    assert_eq!(vector(&ops, &machine()), 18 * 2 + 8);
     let lut = VpuLut { page: 0, a: 0, dst: 5000, th: 3, tw: 3, blocks: 2, slot: 0 };
     let narrow_lanes = Hardware { vector_lanes: 4, ..machine() };
     assert_eq!(vector(&[operand_a(false), result(false), lut.into()], &narrow_lanes), 18 * 4 + 8);

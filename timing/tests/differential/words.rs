@@ -4,8 +4,8 @@
 
 use isa::instructions::{
     Load, LoadGeom, LoadParams, LoadTable, MxuConv, MxuInput, MxuKernel, Store, StoreGeom, VpuAdd,
-    VpuDepthwise, VpuDrain, VpuFill, VpuIn, VpuKernel, VpuLut, VpuMove, VpuMul, VpuOut, VpuPool,
-    VpuQuant, VpuScale, VpuSide, VpuSoftmax, VpuStride,
+    VpuDepthwise, VpuDrain, VpuFill, VpuIn, VpuKernel, VpuLut, VpuMax, VpuMove, VpuMul, VpuOut,
+    VpuPool, VpuPrelu, VpuQuant, VpuScale, VpuSide, VpuSoftmax, VpuStride,
 };
 use isa::{Engine, Hardware, Op};
 
@@ -165,7 +165,7 @@ impl Words<'_> {
         let base = self.rng.below(16);
         let (quant, scale) = (self.quant(), self.scale());
         let (input, side, out) = (self.input(), self.side(), self.out());
-        match self.rng.below(9) {
+        match self.rng.below(11) {
             0 => {
                 let lane = self.rng.below(self.hw.array_rows);
                 let cols = self.rng.within(1..=self.hw.array_cols);
@@ -203,7 +203,16 @@ impl Words<'_> {
                 let word = VpuSoftmax { page, a, dst, th, tw, channels, slot }.into();
                 Tile { registers: vec![input, out], word }
             }
-            7 => self.mover(true),
+            7 => {
+                let least = self.rng.chance(50);
+                let word = VpuMax { page, a, b, dst, th, tw, blocks, least }.into();
+                Tile { registers: vec![input, side, out, quant, scale], word }
+            }
+            8 => {
+                let word = VpuPrelu { page, a, dst, th, tw, blocks, slot, base }.into();
+                Tile { registers: vec![input, out, quant, scale], word }
+            }
+            9 => self.mover(true),
             _ => self.mover(false),
         }
     }

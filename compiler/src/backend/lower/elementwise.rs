@@ -1,15 +1,17 @@
-//! Add, Mul, Rescale and tables: lane by lane on the vector engine.
+//! Sums, products, extrema, rescalings, leaky ReLUs and tables: lane by lane on the vector engine.
 
 use std::ops::Range;
 
 use ir::qgraph::{Bounds, QGraph, QNode, QOp, ValueId};
 use isa::hardware::Hardware;
 use isa::inst::{Engine, Op};
-use isa::instructions::{VpuAdd, VpuIn, VpuLut, VpuMul, VpuQuant, VpuScale, VpuSide};
+use isa::instructions::{
+    VpuAdd, VpuIn, VpuLut, VpuMax, VpuMul, VpuPrelu, VpuQuant, VpuScale, VpuSide,
+};
 use isa::program::Class;
 
 use crate::backend::BackendError;
-use crate::backend::emitter::Emitter;
+use crate::backend::emitter::{Emitter, entry};
 use crate::backend::geometry::{Rect, planes};
 use crate::backend::operand::{Piece, View};
 use crate::backend::plan::Target;
@@ -65,6 +67,14 @@ impl Tiled for Elementwise<'_> {
         let read = self.node.inputs.iter().map(|&v| self.planes(v)).max().unwrap_or(1);
         (tile.area() * n_blocks) as u64 * per_row.max(read).max(self.planes(self.node.output))
     }
+
+    fn max_blocks(&self) -> usize {
+        if matches!(self.node.op, QOp::PRelu { .. }) {
+            tiled::entry_blocks(self.hw)
+        } else {
+            tiled::MAX_BLOCKS
+        }
+    }
 }
 
 /// Ways to cut an elementwise operator.
@@ -105,74 +115,55 @@ pub(super) fn emit(e: &mut Emitter<'_>) -> Result<(), BackendError> {
         let (a, dst) = (run.inputs[0].row as u32, run.out.row as u32);
         let b = run.inputs.get(1).map_or(0, |v| v.row as u32);
         let (th, tw, blocks) = (run.rect.h() as u32, run.rect.w() as u32, run.blocks.len() as u32);
-        match &node.op {
-            QOp::Lut8 { table } => {
-                let slot = e.table(|| table.iter().map(|&v| v as u8).collect())?;
-                let page = e.stream.registers(Engine::Vpu, &registers);
-                e.stream.push_noted(
-                    Engine::Vpu,
-                    VpuLut { page, a, dst, th, tw, blocks, slot },
-                    Class::None,
-                    Some(note),
-                );
-            }
+        // Multipliers of products are below 2^31, so the signed field holds them.
+        let scale = |ma: i32, mb: i32, shift: u8| VpuScale {
+            page: 0,
+            ma,
+            mb,
+            shift: u32::from(shift),
+            za: a_zero,
+            zb: b_zero,
+        };
+        let arithmetic = match &node.op {
+            QOp::Lut8 { .. } | QOp::Lut16 { .. } => None,
             QOp::Mul { requant, bounds } => {
-                // Multipliers are below 2^31, so the signed field holds them.
-                let scale = VpuScale {
-                    page: 0,
-                    ma: requant.multiplier as i32,
-                    mb: 0,
-                    shift: u32::from(requant.shift),
-                    za: a_zero,
-                    zb: b_zero,
-                };
-                registers.extend([Op::from(scale), quant(*bounds).into()]);
-                let page = e.stream.registers(Engine::Vpu, &registers);
-                e.stream.push_noted(
-                    Engine::Vpu,
-                    VpuMul { page, a, b, dst, th, tw, blocks },
-                    Class::None,
-                    Some(note),
-                );
+                Some((scale(requant.multiplier as i32, 0, requant.shift), *bounds))
             }
-            QOp::Add { ma, mb, shift, bounds } => {
-                let scale = VpuScale {
-                    page: 0,
-                    ma: *ma,
-                    mb: *mb,
-                    shift: u32::from(*shift),
-                    za: a_zero,
-                    zb: b_zero,
-                };
-                registers.extend([Op::from(scale), quant(*bounds).into()]);
-                let page = e.stream.registers(Engine::Vpu, &registers);
-                e.stream.push_noted(
-                    Engine::Vpu,
-                    VpuAdd { page, a, b, dst, th, tw, blocks },
-                    Class::None,
-                    Some(note),
-                );
-            }
-            QOp::Rescale { m, shift, bounds } => {
-                let scale = VpuScale {
-                    page: 0,
-                    ma: *m,
-                    mb: 0,
-                    shift: u32::from(*shift),
-                    za: a_zero,
-                    zb: 0,
-                };
-                registers.extend([Op::from(scale), quant(*bounds).into()]);
-                let page = e.stream.registers(Engine::Vpu, &registers);
-                e.stream.push_noted(
-                    Engine::Vpu,
-                    VpuAdd { page, a, b: 0, dst, th, tw, blocks },
-                    Class::None,
-                    Some(note),
-                );
-            }
+            QOp::Add { ma, mb, shift, bounds }
+            | QOp::Max { ma, mb, shift, bounds }
+            | QOp::Min { ma, mb, shift, bounds } => Some((scale(*ma, *mb, *shift), *bounds)),
+            QOp::Rescale { m, shift, bounds } => Some((scale(*m, 0, *shift), *bounds)),
+            QOp::PRelu { bounds, .. } => Some((scale(0, 0, 0), *bounds)),
             _ => return Err(BackendError::Internal(format!("`{}` is not elementwise", node.name))),
+        };
+        if let Some((scale, bounds)) = arithmetic {
+            registers.extend([Op::from(scale), quant(bounds).into()]);
         }
+        let slot = match &node.op {
+            QOp::Lut8 { table } => e.table(|| table.iter().map(|&v| v as u8).collect())?,
+            QOp::Lut16 { nodes } => {
+                e.table(|| nodes.iter().flat_map(|v| v.to_le_bytes()).collect())?
+            }
+            QOp::PRelu { requant, negative, .. } => {
+                let channel =
+                    |c: usize| Some(entry(i64::from(*negative.get(c)?), *requant.get(c)?));
+                tiled::lane_entries(e, run, channel)?
+            }
+            _ => 0,
+        };
+        let page = e.stream.registers(Engine::Vpu, &registers);
+        let op: Op = match &node.op {
+            QOp::Lut8 { .. } | QOp::Lut16 { .. } => {
+                VpuLut { page, a, dst, th, tw, blocks, slot }.into()
+            }
+            QOp::Mul { .. } => VpuMul { page, a, b, dst, th, tw, blocks }.into(),
+            QOp::Max { .. } => VpuMax { page, a, b, dst, th, tw, blocks, least: false }.into(),
+            QOp::Min { .. } => VpuMax { page, a, b, dst, th, tw, blocks, least: true }.into(),
+            QOp::PRelu { .. } => VpuPrelu { page, a, dst, th, tw, blocks, slot, base: 0 }.into(),
+            // A rescaling has no operand `b`, and its multiplier is 0.
+            _ => VpuAdd { page, a, b, dst, th, tw, blocks }.into(),
+        };
+        e.stream.push_noted(Engine::Vpu, op, Class::None, Some(note));
         Ok(())
     })
 }

@@ -31,9 +31,14 @@ pub(crate) fn candidates(target: &Target<'_>, step: usize) -> Vec<Candidate> {
         QOp::Conv { .. } if is_depthwise(op) => window::candidates(target, step),
         QOp::Conv { .. } => conv::candidates(target, step),
         QOp::MaxPool { .. } | QOp::AveragePool { .. } => window::candidates(target, step),
-        QOp::Add { .. } | QOp::Mul { .. } | QOp::Rescale { .. } | QOp::Lut8 { .. } => {
-            elementwise::candidates(target, step)
-        }
+        QOp::Add { .. }
+        | QOp::Max { .. }
+        | QOp::Min { .. }
+        | QOp::Mul { .. }
+        | QOp::Rescale { .. }
+        | QOp::Lut8 { .. }
+        | QOp::Lut16 { .. }
+        | QOp::PRelu { .. } => elementwise::candidates(target, step),
         QOp::Interpolate { .. } => interpolate::candidates(target, step),
         QOp::Softmax { .. } => softmax::candidates(target, step),
         QOp::Concat { .. } => insets::concat_candidates(target, step),
@@ -53,9 +58,14 @@ pub(crate) fn emit(emitter: &mut Emitter<'_>) -> Result<(), BackendError> {
         QOp::Conv { .. } if is_depthwise(op) => window::emit(emitter),
         QOp::Conv { .. } => conv::emit(emitter),
         QOp::MaxPool { .. } | QOp::AveragePool { .. } => window::emit(emitter),
-        QOp::Add { .. } | QOp::Mul { .. } | QOp::Rescale { .. } | QOp::Lut8 { .. } => {
-            elementwise::emit(emitter)
-        }
+        QOp::Add { .. }
+        | QOp::Max { .. }
+        | QOp::Min { .. }
+        | QOp::Mul { .. }
+        | QOp::Rescale { .. }
+        | QOp::Lut8 { .. }
+        | QOp::Lut16 { .. }
+        | QOp::PRelu { .. } => elementwise::emit(emitter),
         QOp::Interpolate { .. } => interpolate::emit(emitter),
         QOp::Softmax { .. } => softmax::emit(emitter),
         QOp::Concat { .. } => insets::emit_concat(emitter),

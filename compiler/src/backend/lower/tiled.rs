@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use ir::qgraph::ValueId;
+use isa::hardware::Hardware;
+use isa::numerics::param::ParamEntry;
 
 use crate::backend::BackendError;
 use crate::backend::emitter::Emitter;
@@ -17,7 +19,7 @@ use super::conv::slot_rows;
 const MAX_TILE: usize = 2047;
 
 /// Most channel blocks a word can hold.
-const MAX_BLOCKS: usize = 1023;
+pub(super) const MAX_BLOCKS: usize = 1023;
 
 /// An operator as the tile loop sees it.
 pub(super) trait Tiled {
@@ -46,6 +48,24 @@ pub(super) trait Tiled {
     fn weights(&self, _n_blocks: usize) -> (usize, usize) {
         (0, 0)
     }
+}
+
+/// Most channel blocks of a tile with a parameter entry for each lane: they must fit one slot.
+pub(super) fn entry_blocks(hw: &Hardware) -> usize {
+    (hw.param_entries as usize / hw.array_rows as usize).clamp(1, MAX_BLOCKS)
+}
+
+/// Parameter slot with the entry of each channel of a tile. Lanes beyond the last channel, for which `entry` is `None`, have an entry
+/// of zeros.
+pub(super) fn lane_entries(
+    e: &mut Emitter<'_>,
+    run: &TileRun<'_>,
+    entry: impl Fn(usize) -> Option<ParamEntry>,
+) -> Result<u32, BackendError> {
+    let channels = run.blocks.start * e.lanes()..run.blocks.end * e.lanes();
+    e.params(channels.start, channels.len(), || {
+        channels.clone().map(|c| entry(c).unwrap_or_default()).collect()
+    })
 }
 
 /// Every way to cut `op`, which computes `output` from `inputs`.

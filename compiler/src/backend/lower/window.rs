@@ -6,7 +6,6 @@ use ir::qgraph::{Bounds, Hwc, QOp, QWeights, ValueId, Window};
 use isa::hardware::Hardware;
 use isa::inst::Engine;
 use isa::instructions::{VpuDepthwise, VpuIn, VpuKernel, VpuOut, VpuPool, VpuQuant};
-use isa::numerics::param::ParamEntry;
 use isa::program::Class;
 
 use crate::backend::BackendError;
@@ -20,7 +19,7 @@ use crate::backend::tiling::{Candidate, Role};
 use crate::backend::weights::{byte_lane_bits, lane_weights};
 
 use super::conv::slot_rows;
-use super::tiled::{self, TileRun, Tiled};
+use super::tiled::{self, MAX_BLOCKS, TileRun, Tiled, entry_blocks, lane_entries};
 
 /// A windowed operator of the vector engine.
 struct WindowWork<'a> {
@@ -44,10 +43,14 @@ impl<'a> WindowWork<'a> {
             QOp::Conv { window, weights, .. } => (*window, Some(weights)),
             QOp::MaxPool { window } | QOp::AveragePool { window, .. } => (*window, None),
             QOp::Add { .. }
+            | QOp::Max { .. }
+            | QOp::Min { .. }
             | QOp::Mul { .. }
             | QOp::Rescale { .. }
             | QOp::Interpolate { .. }
             | QOp::Lut8 { .. }
+            | QOp::Lut16 { .. }
+            | QOp::PRelu { .. }
             | QOp::Softmax { .. }
             | QOp::Concat { .. }
             | QOp::Pad { .. }
@@ -101,12 +104,7 @@ impl Tiled for WindowWork<'_> {
     }
 
     fn max_blocks(&self) -> usize {
-        // Depthwise: the parameters of a tile must fit one slot.
-        if self.weights.is_some() {
-            (self.hw.param_entries as usize / self.lanes).clamp(1, 1023)
-        } else {
-            1023
-        }
+        if self.weights.is_some() { entry_blocks(self.hw) } else { MAX_BLOCKS }
     }
 }
 
@@ -187,21 +185,8 @@ pub(super) fn emit(e: &mut Emitter<'_>) -> Result<(), BackendError> {
                     );
                 }
                 kernel.weights = row as u32;
-                let channels = run.blocks.start * work.lanes..run.blocks.end * work.lanes;
-                // Lanes beyond the last channel multiply zero weights; their entries exist and are zero.
-                let entries = || {
-                    channels
-                        .clone()
-                        .map(|c| {
-                            if c < bias.len() {
-                                entry(bias[c], requant[c])
-                            } else {
-                                ParamEntry::default()
-                            }
-                        })
-                        .collect()
-                };
-                let slot = e.params(channels.start, channels.len(), entries)?;
+                let channel = |c: usize| Some(entry(*bias.get(c)?, *requant.get(c)?));
+                let slot = lane_entries(e, run, channel)?;
                 let page = e.stream.registers(
                     Engine::Vpu,
                     &[kernel.into(), region.into(), geometry.into(), quant(*bounds).into()],

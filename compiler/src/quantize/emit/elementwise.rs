@@ -1,7 +1,7 @@
-//! Additions, subtractions, products and clips of activations.
+//! Additions, subtractions, products, extrema and clips of activations.
 
 use ir::graph::ValueId;
-use ir::qgraph::QOp;
+use ir::qgraph::{Bounds, QOp};
 
 use super::{Emitter, Group};
 use crate::quantize::QuantizeError;
@@ -32,6 +32,19 @@ impl Emitter<'_> {
         )?;
         let op = QOp::Add { ma: m.ma, mb: m.mb, shift: m.shift, bounds: y.bounds(group.clip) };
         self.push(group, op, &[a, b], layout);
+        Ok(())
+    }
+
+    /// `op` makes the operator of two multipliers, a shift and bounds.
+    pub(super) fn extremum(
+        &mut self,
+        group: Group<'_>,
+        op: fn(i32, i32, u8, Bounds) -> QOp,
+    ) -> Result<(), QuantizeError> {
+        let Pair { a, b, layout, .. } = self.pair(group)?;
+        let (p, q, y) = (self.params_of(a), self.params_of(b), self.params(group.result));
+        let m = self.add_multipliers(group.node, p.scale / y.scale, q.scale / y.scale)?;
+        self.push(group, op(m.ma, m.mb, m.shift, y.bounds(group.clip)), &[a, b], layout);
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Concatenation, padding and softmax.
 
+use ir::graph::ValueId;
 use ir::qgraph::{QOp, QType};
 
 use super::{Emitter, Group, Stored};
@@ -83,17 +84,22 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    pub(super) fn softmax(&mut self, group: Group<'_>, axis: usize) -> Result<(), QuantizeError> {
-        let x = group.node.inputs[0];
+    /// The layout of `x`, or another one, in which `axis` alone makes up the channels.
+    pub(super) fn with_channels(&self, x: ValueId, axis: usize) -> Layout {
         let shape = self.shape(x);
         let Stored { layout, .. } = self.stored(x);
         let whole = layout.groups(shape).is_some_and(|[_, _, c]| c.iter().all(|&a| a == axis));
-        let layout = if whole && layout.hwc.c == shape[axis] {
-            layout
-        } else {
-            let others = (0..shape.len()).filter(|&a| a != axis).collect();
-            Layout::of_groups(shape, &[vec![], others, vec![axis]])
-        };
+        if whole && layout.hwc.c == shape[axis] {
+            return layout;
+        }
+        let others = (0..shape.len()).filter(|&a| a != axis).collect();
+        Layout::of_groups(shape, &[vec![], others, vec![axis]])
+    }
+
+    pub(super) fn softmax(&mut self, group: Group<'_>, axis: usize) -> Result<(), QuantizeError> {
+        let x = group.node.inputs[0];
+        let shape = self.shape(x);
+        let layout = self.with_channels(x, axis);
         let id = self.arrange(&group.node.name, x, &layout);
         // Softmax reads int8.
         let Assigned { params, range } = self.assigned(x);

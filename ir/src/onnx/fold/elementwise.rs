@@ -6,36 +6,13 @@ use super::{Strided, broadcast_strides, other_type};
 use crate::infer::{ShapeError, broadcast};
 use crate::onnx::error::NodeError;
 use crate::onnx::node::{Imported, NodeCtx};
-use crate::tensor::{DType, Data, Tensor, element_count};
+use crate::tensor::{Data, Tensor, element_count};
 
 /// A function of two floats.
 pub(in crate::onnx) type Float2 = fn(f32, f32) -> f32;
 
 /// A function of two integers; `None` where the result is not defined or leaves 64 bits.
 pub(in crate::onnx) type Integer2 = fn(i64, i64) -> Option<i64>;
-
-/// The result is a function of operand 0: of floats, and of integers where `integer` is given.
-pub(in crate::onnx) fn unary(
-    node: &mut NodeCtx<'_>,
-    float: fn(f32) -> f32,
-    integer: Option<fn(i64) -> Option<i64>>,
-) -> Imported {
-    let x = node.required_constant(0)?;
-    node.reserve(x.data.len(), 8)?;
-    let data = match (&x.data, integer) {
-        (Data::I64(values), Some(integer)) => {
-            let values: Option<_> = values.iter().map(|&v| integer(v)).collect();
-            Data::I64(values.ok_or(NodeError::Arithmetic)?)
-        }
-        _ => {
-            let wrong =
-                NodeError::OperandType { operand: 0, found: x.dtype(), expected: DType::F32 };
-            Data::F32(x.f32_iter().ok_or(wrong)?.map(float).collect())
-        }
-    };
-    let shape = x.shape.clone();
-    node.set_constant(Tensor { shape, data })
-}
 
 /// The result is a function of operands 0 and 1.
 pub(in crate::onnx) fn binary(

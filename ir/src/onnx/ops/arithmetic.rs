@@ -1,71 +1,10 @@
-//! Functions of numbers that are computed on constants only.
+//! Arithmetic on constants.
 
 use super::{OpSpec, constants_only};
 use crate::onnx::error::NodeError;
-use crate::onnx::fold::elementwise::{accumulate, binary, combine, pairs, unary, variadic};
+use crate::onnx::fold::elementwise::{accumulate, binary, combine, pairs};
 use crate::onnx::node::{Imported, NodeCtx};
 use crate::tensor::{Data, Tensor};
-
-/// An operator with one operand and no attribute.
-macro_rules! unary {
-    ($(#[$doc:meta])* $constant:ident, $name:literal, $versions:expr, $float:expr, $integer:expr) => {
-        $(#[$doc])*
-        pub(super) const $constant: OpSpec = OpSpec {
-            name: $name,
-            versions: &$versions,
-            attributes: &[],
-            constraints: &[constants_only("")],
-            fold: Some(|node| unary(node, $float, $integer)),
-            import: None,
-        };
-    };
-}
-
-unary!(/** Abs. */ ABS, "Abs", [6, 13], f32::abs, Some(i64::checked_abs));
-unary!(/** Ceil. */ CEIL, "Ceil", [6, 13], f32::ceil, None);
-unary!(/** Cos. */ COS, "Cos", [7, 22], libm::cosf, None);
-unary!(/** Exp. */ EXP, "Exp", [6, 13], libm::expf, None);
-unary!(/** Floor. */ FLOOR, "Floor", [6, 13], f32::floor, None);
-unary!(/** Log. */ LOG, "Log", [6, 13], libm::logf, None);
-unary!(/** Neg. */ NEG, "Neg", [6, 13], |v| -v, Some(i64::checked_neg));
-unary!(/** Reciprocal. */ RECIPROCAL, "Reciprocal", [6, 13], f32::recip, None);
-unary!(
-    /** Round: halves to the even neighbour. */
-    ROUND, "Round", [11, 22], f32::round_ties_even, None
-);
-unary!(/** Sign. */ SIGN, "Sign", [9, 13], sign, Some(|v| Some(v.signum())));
-unary!(/** Sin. */ SIN, "Sin", [7, 22], libm::sinf, None);
-unary!(/** Sqrt. */ SQRT, "Sqrt", [6, 13], f32::sqrt, None);
-
-/// Max of any number of operands.
-pub(super) const MAX: OpSpec = OpSpec {
-    name: "Max",
-    versions: &[6, 8, 12, 13],
-    attributes: &[],
-    constraints: &[constants_only("")],
-    fold: Some(|node| variadic(node, maximum, |a, b| Some(a.max(b)))),
-    import: None,
-};
-
-/// Min of any number of operands.
-pub(super) const MIN: OpSpec = OpSpec {
-    name: "Min",
-    versions: &[6, 8, 12, 13],
-    attributes: &[],
-    constraints: &[constants_only("")],
-    fold: Some(|node| variadic(node, minimum, |a, b| Some(a.min(b)))),
-    import: None,
-};
-
-/// Mean of any number of operands.
-pub(super) const MEAN: OpSpec = OpSpec {
-    name: "Mean",
-    versions: &[6, 8, 13],
-    attributes: &[],
-    constraints: &[constants_only("")],
-    fold: Some(mean),
-    import: None,
-};
 
 /// Mod: the result has the sign of the divisor, or that of the dividend where `fmod` is 1.
 pub(super) const MOD: OpSpec = OpSpec {
@@ -74,16 +13,6 @@ pub(super) const MOD: OpSpec = OpSpec {
     attributes: &["fmod"],
     constraints: &[constants_only("")],
     fold: Some(modulo),
-    import: None,
-};
-
-/// Pow.
-pub(super) const POW: OpSpec = OpSpec {
-    name: "Pow",
-    versions: &[7, 12, 13, 15],
-    attributes: &[],
-    constraints: &[constants_only("")],
-    fold: Some(pow),
     import: None,
 };
 
@@ -97,12 +26,8 @@ pub(super) fn minimum(a: f32, b: f32) -> f32 {
     if a.is_nan() || b.is_nan() { f32::NAN } else { a.min(b) }
 }
 
-/// Unlike `signum`, 0 for zeros.
-fn sign(v: f32) -> f32 {
-    if v == 0.0 { 0.0 } else { v.signum() }
-}
-
-fn mean(node: &mut NodeCtx<'_>) -> Imported {
+/// The mean of any number of operands.
+pub(super) fn mean(node: &mut NodeCtx<'_>) -> Imported {
     if node.n_inputs() == 1 {
         return node.forward(0);
     }
@@ -138,7 +63,7 @@ fn modulo(node: &mut NodeCtx<'_>) -> Imported {
 }
 
 /// The result has the type of the base; powers of integers are cut towards zero.
-fn pow(node: &mut NodeCtx<'_>) -> Imported {
+pub(super) fn pow(node: &mut NodeCtx<'_>) -> Imported {
     let (base, exponent) = (node.required_constant(0)?, node.required_constant(1)?);
     let result = match (&base.data, &exponent.data) {
         (Data::I64(bases), Data::F32(_) | Data::MappedF32(_)) => {

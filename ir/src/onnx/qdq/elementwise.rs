@@ -1,4 +1,4 @@
-//! Sums, products and changes of scale.
+//! Sums, extrema, products and changes of scale.
 
 use isa::numerics::Requant;
 
@@ -21,6 +21,36 @@ pub(super) fn add(
         [true, false] => ("Sub", [1, 0]),
         [true, true] => return Err("both multipliers are negative".to_owned()),
     };
+    pair(writer, node, op, order, multipliers, shift, bounds);
+    Ok(())
+}
+
+/// Max or Min.
+pub(super) fn extremum(
+    writer: &mut Writer<'_>,
+    node: &QNode,
+    op: &'static str,
+    multipliers: [i32; 2],
+    shift: u8,
+    bounds: Bounds,
+) -> Result<(), String> {
+    if multipliers.iter().any(|&m| m < 0) {
+        return Err("a multiplier is negative".to_owned());
+    }
+    pair(writer, node, op, [0, 1], multipliers, shift, bounds);
+    Ok(())
+}
+
+/// An operator of two operands that have multipliers and share a shift.
+fn pair(
+    writer: &mut Writer<'_>,
+    node: &QNode,
+    op: &'static str,
+    order: [usize; 2],
+    multipliers: [i32; 2],
+    shift: u8,
+    bounds: Bounds,
+) {
     let [a, b] = multipliers.map(|m| f64::from(m.unsigned_abs()) / 2f64.powi(shift.into()));
     let unit = f64::from(scale_of(writer.result(node)));
     let mut real = |index: usize| {
@@ -29,9 +59,8 @@ pub(super) fn add(
         writer.real_at(node, index, scale)
     };
     let input = order.map(&mut real).to_vec();
-    let sum = writer.compute(node, op, input, Vec::new());
-    writer.store(node, sum, bounds);
-    Ok(())
+    let result = writer.compute(node, op, input, Vec::new());
+    writer.store(node, result, bounds);
 }
 
 /// Mul; a coarse multiplier goes into the scale of the first operand.

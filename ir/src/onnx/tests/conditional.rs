@@ -110,7 +110,7 @@ fn conditions_and_branches_that_cannot_be_taken() {
     // What is wrong inside is reported like everything else.
     let inside = choice("1,2").with(|model| {
         let then = graph(model).node[3].attribute[0].g.as_mut().unwrap();
-        then.node[0].op_type = "Elu".to_owned();
+        then.node[0].op_type = "Shrink".to_owned();
     });
     assert_has(&inside.refusal(), "node: `if/relu`");
 }

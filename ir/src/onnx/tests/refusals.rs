@@ -17,8 +17,8 @@ fn everything_unsupported_is_reported_at_once() {
         .node("Conv a w -> b", &[int("groups", 1)])
         .node("Cnov b w -> c", &[])
         .node("Pad c tokens -> d", &[string("mode", "mirror")])
-        .node("Elu d -> e", &[])
-        .node("Elu e -> y", &[])
+        .node("Shrink d -> e", &[])
+        .node("Shrink e -> y", &[])
         .with(|model| {
             graph(model).node[5].name = "second".to_owned();
             graph(model).node[3].name.clear();

@@ -189,11 +189,25 @@ fn elementwise_may_work_in_place_only_exactly() {
     assert_eq!(vpu(&[], mul).unwrap().len(), 3);
     assert!(vpu(&[VpuScale { ma: -1, ..SCALE }.into()], mul).is_err());
     assert!(vpu(&[VpuScale { shift: 63, ..SCALE }.into()], mul).is_err());
+    let max = VpuMax { page: 0, a: 0, b: 100, dst: 0, th: 2, tw: 2, blocks: 2, least: true };
+    assert_eq!(vpu(&[VpuScale { ma: -1, mb: 0, ..SCALE }.into()], max).unwrap().len(), 3);
+    assert!(vpu(&[VpuScale { shift: 63, ..SCALE }.into()], max).is_err());
     let overlapping = VpuOut { row_stride: 1, ..OUT };
     assert!(matches!(
         vpu(&[overlapping.into()], VpuAdd { dst: 60, ..add }),
         Err(AccessError::SelfOverlap { .. })
     ));
+}
+
+#[test]
+fn prelu_reads_an_entry_for_each_lane() {
+    let prelu = VpuPrelu { page: 0, a: 0, dst: 0, th: 2, tw: 2, blocks: 2, slot: 1, base: 3 };
+    let found = vpu(&[], prelu).unwrap();
+    assert_eq!(found.len(), 3);
+    assert_eq!(find(&found, Stream::VpuParams, false), (Space::Params(1), span(3..11)));
+    let shifted = Err(AccessError::Overlap { operand: Stream::VpuA, in_place: true });
+    assert_eq!(vpu(&[], VpuPrelu { dst: 1, ..prelu }), shifted);
+    assert!(vpu(&[], VpuPrelu { base: 2047, ..prelu }).is_err());
 }
 
 #[test]

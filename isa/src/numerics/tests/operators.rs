@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::{quantized, round_ratio};
 use crate::numerics::{
-    AddParams, LUT16_NODES, MulParams, Requant, RescaleParams, Rounding, add, lut16, mul,
-    product_fits, requantize, rescale, softmax_row,
+    AddParams, LUT16_NODES, MulParams, PReluParams, Requant, RescaleParams, Rounding, add, lut16,
+    max, min, mul, prelu, product_fits, requantize, rescale, softmax_row,
 };
 
 const INT8: (i32, i32) = (-128, 127);
@@ -59,7 +59,10 @@ proptest! {
             let sum = add(a, b, &AddParams { ma, mb, shift, za, zb, zy, lo, hi }, mode);
             let product = mul(a, b, &MulParams { requant, za, zb, zy, lo, hi }, mode);
             let scaled = rescale(a, &RescaleParams { m: ma, shift, za, zy, lo, hi }, mode);
-            for y in [sum, product, scaled, requantize(acc, requant, zy, lo, hi, mode)] {
+            let extrema = AddParams { ma, mb, shift, za, zb, zy, lo, hi };
+            let (larger, smaller) = (max(a, b, &extrema, mode), min(a, b, &extrema, mode));
+            let leaky = PReluParams { positive: multiplier, negative: acc, shift, za, zy, lo, hi };
+            for y in [sum, product, scaled, larger, smaller, prelu(a, &leaky, mode), requantize(acc, requant, zy, lo, hi, mode)] {
                 prop_assert!((lo..=hi).contains(&y));
             }
         }
@@ -105,6 +108,49 @@ fn add_of_every_pair_of_bytes() {
                 let expected = quantized(exact, shift, (zy, lo, hi), mode);
                 let found = add(a, b, &params, mode);
                 assert_eq!(i128::from(found), expected, "{a} {b} {params:?} {mode}");
+            }
+        }
+    }
+}
+
+#[test]
+fn extrema_of_every_pair_of_bytes() {
+    let (lo, hi) = INT8;
+    for (ma, mb, shift, za, zb, zy) in ADDS {
+        let params = AddParams { ma, mb, shift, za, zb, zy, lo, hi };
+        for mode in Rounding::ALL {
+            for (a, b) in pairs() {
+                let exact =
+                    |value: i32, zero: i32, m: i32| i128::from(value - zero) * i128::from(m);
+                let (p, q) = (exact(a, za, ma), exact(b, zb, mb));
+                let expected = |exact| quantized(exact, shift, (zy, lo, hi), mode);
+                let (larger, smaller) = (max(a, b, &params, mode), min(a, b, &params, mode));
+                assert_eq!(i128::from(larger), expected(p.max(q)), "{a} {b} {params:?} {mode}");
+                assert_eq!(i128::from(smaller), expected(p.min(q)), "{a} {b} {params:?} {mode}");
+                // The same as of the rescaled operands.
+                let alone = [(a, ma, za), (b, mb, zb)].map(|(value, m, za)| {
+                    rescale(value, &RescaleParams { m, shift, za, zy, lo, hi }, mode)
+                });
+                assert_eq!((larger, smaller), (alone[0].max(alone[1]), alone[0].min(alone[1])));
+            }
+        }
+    }
+}
+
+#[test]
+fn prelu_of_every_int16() {
+    for (positive, negative, shift, za, zy) in [
+        (8_388_608, 2_097_152, 23, 0, 0),
+        (1, 0, 0, -5, 7),
+        (12_345, -12_345, 20, 100, -3),
+        ((1 << 31) - 1, -(1 << 31), 40, -32768, 32767),
+    ] {
+        let params = PReluParams { positive, negative, shift, za, zy, lo: -32768, hi: 32767 };
+        for mode in Rounding::ALL {
+            for x in -32768..=32767 {
+                let m = if x < za { i128::from(negative) } else { i128::from(positive) };
+                let expected = quantized(i128::from(x - za) * m, shift, (zy, -32768, 32767), mode);
+                assert_eq!(i128::from(prelu(x, &params, mode)), expected, "{x} {params:?} {mode}");
             }
         }
     }

@@ -1,14 +1,14 @@
-//! Addition, multiplication and tables, an image row at a time.
+//! Additions, products, extrema, leaky ReLUs and tables, an image row at a time.
 
 use isa::access::Pages;
-use isa::instructions::{VpuAdd, VpuLut, VpuMul};
-use isa::numerics::{self, AddParams, LUT16_NODES, Rounding, lut16};
+use isa::instructions::{VpuAdd, VpuLut, VpuMax, VpuMul, VpuPrelu};
+use isa::numerics::{self, AddParams, LUT16_NODES, PReluParams, Rounding, lut16};
 use kernels::{AddConstants, qs8_add};
 
 use super::{Scratch, rows};
 use crate::exec::Trap;
 use crate::exec::drain::add_params;
-use crate::exec::elementwise::mul_params;
+use crate::exec::elementwise::{mul_params, prelu_params};
 use crate::exec::region::Region;
 use crate::memory::Memory;
 
@@ -140,6 +140,47 @@ pub(in super::super) fn mul(op: &VpuMul, pages: &Pages, memory: &mut Memory) -> 
     let result = Region::result(op.dst, pages.vpu_out(op.page)?);
     let mode = memory.hardware.rounding;
     tile.map2([&a, &b, &result], memory, |a, b| numerics::mul(a, b, &params, mode));
+    Ok(())
+}
+
+pub(in super::super) fn max(op: &VpuMax, pages: &Pages, memory: &mut Memory) -> Result<(), Trap> {
+    let tile = Tile { blocks: op.blocks, th: op.th, tw: op.tw };
+    let params = add_params(pages.vpu_scale(op.page)?, pages.vpu_quant(op.page)?);
+    let a = Region::operand(op.a, pages.vpu_in(op.page)?);
+    let b = Region::side(op.b, pages.vpu_side(op.page)?);
+    let result = Region::result(op.dst, pages.vpu_out(op.page)?);
+    let mode = memory.hardware.rounding;
+    let extremum = if op.least { numerics::min } else { numerics::max };
+    tile.map2([&a, &b, &result], memory, |a, b| extremum(a, b, &params, mode));
+    Ok(())
+}
+
+pub(in super::super) fn prelu(
+    op: &VpuPrelu,
+    pages: &Pages,
+    memory: &mut Memory,
+) -> Result<(), Trap> {
+    let tile = Tile { blocks: op.blocks, th: op.th, tw: op.tw };
+    let (scale, quant) = (pages.vpu_scale(op.page)?, pages.vpu_quant(op.page)?);
+    let a = Region::operand(op.a, pages.vpu_in(op.page)?);
+    let result = Region::result(op.dst, pages.vpu_out(op.page)?);
+    let (mode, lanes) = (memory.hardware.rounding, memory.lanes() as usize);
+    let first = op.base as usize;
+    let entries = &memory.params[op.slot as usize][first..][..op.blocks as usize * lanes];
+    let channels: Vec<PReluParams> =
+        entries.iter().map(|entry| prelu_params(entry, scale, quant)).collect();
+    let mut values = Vec::new();
+    tile.for_each_row(|place| {
+        values.clear();
+        rows::read(memory, &a, place, op.tw, &mut values);
+        let channels = &channels[place[0] as usize * lanes..][..lanes];
+        for pixel in values.chunks_exact_mut(lanes) {
+            for (value, channel) in pixel.iter_mut().zip(channels) {
+                *value = numerics::prelu(*value, channel, mode);
+            }
+        }
+        rows::write(memory, &result, place, op.tw, &values);
+    });
     Ok(())
 }
 

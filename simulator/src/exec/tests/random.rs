@@ -224,7 +224,7 @@ fn random_op(n: &mut Numbers, hardware: &Hardware) -> Op {
     // In place now and then.
     let dst = if n.flag() { a } else { dst };
     let (slot, bank, base) = (n.below(2), n.below(2), n.below(16));
-    match n.below(14) {
+    match n.below(16) {
         0 => Load { page, dst, src: n.below(2000).into(), count: n.extent(5) }.into(),
         1 => LoadParams { slot, src: n.below(2000).into(), base, count: n.extent(8) }.into(),
         2 => LoadTable { slot, src: n.below(2000).into(), bytes: n.extent(2048) }.into(),
@@ -270,7 +270,9 @@ fn random_op(n: &mut Numbers, hardware: &Hardware) -> Op {
         9 => VpuAdd { page, a, b, dst, th, tw, blocks }.into(),
         10 => VpuMul { page, a, b, dst, th, tw, blocks }.into(),
         11 => VpuLut { page, a, dst, th, tw, blocks, slot }.into(),
-        12 => VpuSoftmax { page, a, dst, th, tw, channels: n.extent(20), slot }.into(),
+        12 => VpuMax { page, a, b, dst, th, tw, blocks, least: n.flag() }.into(),
+        13 => VpuPrelu { page, a, dst, th, tw, blocks: blocks.min(3), slot, base }.into(),
+        14 => VpuSoftmax { page, a, dst, th, tw, channels: n.extent(20), slot }.into(),
         _ => {
             let (outer, inner, len) = (n.extent(5), n.extent(5), n.extent(20));
             let [src_lane, dst_lane] = [n.below(lanes), n.below(lanes)];

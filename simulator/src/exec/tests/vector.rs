@@ -325,6 +325,35 @@ fn multiplication_broadcasts_a_pixel_or_a_lane() {
 }
 
 #[test]
+fn extrema_compare_rescaled_operands() {
+    let max = VpuMax { page: 0, a: 0, b: 20, dst: 60, th: 1, tw: 1, blocks: 1, least: false };
+    let mut bench = bench();
+    bench.put(0, &[1, 2, 3, -4]).put(20, &[1, 3, 4, -1]);
+    // 2 * (a - 1) and 1 * (b + 1).
+    bench.set(VpuScale { ma: 2, mb: 1, shift: 0, za: 1, zb: -1, page: 0 });
+    bench.run(max).unwrap();
+    assert_eq!(bench.row(60), [2, 4, 5, 0]);
+    bench.run(VpuMax { least: true, ..max }).unwrap();
+    assert_eq!(bench.row(60), [0, 2, 4, -10]);
+}
+
+#[test]
+fn every_channel_has_its_slope_below_zero() {
+    let mut bench = bench();
+    bench.put(0, &[-3, 5, -5, 1]);
+    for (entry, slope) in bench.memory.params[0][2..].iter_mut().zip([3, 9, -1, 7]) {
+        let requant = Requant { multiplier: 2, shift: 1 };
+        *entry = ParamEntry { bias: slope, requant };
+    }
+    bench.set(VpuScale { ma: 9, mb: 9, shift: 9, za: 1, zb: 9, page: 0 });
+    bench
+        .run(VpuPrelu { page: 0, a: 0, dst: 60, th: 1, tw: 1, blocks: 1, slot: 0, base: 2 })
+        .unwrap();
+    // -4 * 3/2, 4, -6 * -1/2, 0.
+    assert_eq!(bench.row(60), [-6, 4, 3, 0]);
+}
+
+#[test]
 fn tables_look_up_and_interpolate() {
     let mut bench = bench();
     for (at, byte) in (0..=255).zip(&mut bench.memory.tables[1]) {
