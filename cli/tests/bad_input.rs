@@ -231,3 +231,60 @@ fn a_float_model_without_data_is_a_mistake() {
     let output = qsim(&folder, &["p.bin", "--float", "m.onnx"]);
     refused(&folder, &before, &output, 2, &["--data"]);
 }
+
+/// A field of a protobuf message that holds bytes.
+fn bytes(number: u8, content: &[u8]) -> Vec<u8> {
+    assert!(content.len() < 1 << 14);
+    let length = [content.len() as u8 & 127 | 128, (content.len() >> 7) as u8];
+    [&[number << 3 | 2][..], &length, content].concat()
+}
+
+/// A field that holds a number below 128.
+fn number(field: u8, value: u8) -> Vec<u8> {
+    vec![field << 3, value]
+}
+
+/// An ONNX file: a chain of nodes (operator and name) from input `x`, whose extents are numbers or names, to output `y`.
+fn onnx(extents: &[Result<u8, &str>], nodes: &[(&str, &str)]) -> Vec<u8> {
+    let extent = |e: &Result<u8, &str>| match e {
+        Ok(n) => bytes(1, &number(1, *n)),
+        Err(name) => bytes(1, &bytes(2, name.as_bytes())),
+    };
+    let shape: Vec<u8> = extents.iter().flat_map(extent).collect();
+    let float = [number(1, 1), bytes(2, &shape)].concat();
+    let input = [bytes(1, b"x"), bytes(2, &bytes(1, &float))].concat();
+    let between = |i: usize| if i == 0 { "x".into() } else { format!("v{i}") };
+    let node = |(i, (op, name)): (usize, &(&str, &str))| {
+        let to = if i + 1 == nodes.len() { "y".into() } else { between(i + 1) };
+        let names = [(1, between(i).as_str()), (2, to.as_str()), (3, name), (4, op)]
+            .map(|(field, text)| bytes(field, text.as_bytes()));
+        bytes(1, &names.concat())
+    };
+    let chain: Vec<u8> = nodes.iter().enumerate().flat_map(node).collect();
+    let graph = [chain, bytes(2, b"g"), bytes(11, &input), bytes(12, &bytes(1, b"y"))].concat();
+    [number(1, 8), bytes(8, &number(2, 17)), bytes(7, &graph)].concat()
+}
+
+#[test]
+fn every_unsupported_operator_is_named_at_once() {
+    let folder = Folder::new("operators");
+    let nodes = [("Det", "area"), ("Relu", "fine"), ("Bernoulli", "noise"), ("Det", "again")];
+    folder.write("net.onnx", &onnx(&[Ok(1), Ok(2), Ok(4), Ok(4)], &nodes));
+    let before = folder.names();
+    let parts = ["`area`", "Det", "`noise`", "Bernoulli", "random numbers", "`again`"];
+    refused(&folder, &before, &qcc(&folder, &["net.onnx", "-o", "p.bin"]), 1, &parts);
+}
+
+#[test]
+fn every_open_extent_is_named_with_the_flag_that_fixes_it() {
+    let folder = Folder::new("extents");
+    let extents = [Ok(1), Ok(3), Err("height"), Err("width")];
+    folder.write("net.onnx", &onnx(&extents, &[("Relu", "r")]));
+    let before = folder.names();
+    let output = qcc(&folder, &["net.onnx", "-o", "p.bin"]);
+    refused(&folder, &before, &output, 1, &["height", "width", "--shape"]);
+    let fixed = ["--shape", "height=4", "--shape", "width=5", "--input-range=-1,1"];
+    let args = [&["net.onnx", "-o", "p.bin", "--quiet"][..], &fixed].concat();
+    let output = qcc(&folder, &args);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
