@@ -49,10 +49,11 @@ class Tools:
 
     def compute(self, program, inputs, scratch):
         """First output of a program for one sample, a dictionary of arrays by input name with the batch axis."""
-        x, y = scratch / "x.npz", scratch / "y.npy"
+        x, y = scratch / "x.npz", scratch / "y.npz"
         np.savez(x, **{name: value[np.newaxis] for name, value in inputs.items()})
         run(self.qsim_path, program, "--input", x, "--output", y, "--quiet")
-        return np.load(y)
+        with np.load(y) as outputs:
+            return outputs[outputs.files[0]]
 
 
 def session(path, optimized=True):
