@@ -1,6 +1,6 @@
 //! Addition, multiplication, extrema, rescaling, leaky ReLUs, tables and softmax.
 
-use ir::qgraph::{Hwc, QOp, ValueId};
+use ir::qgraph::{Bounds, Hwc, QOp, ValueId};
 use isa::access::Pages;
 use isa::instructions::{VpuAdd, VpuLut, VpuMax, VpuMul, VpuPrelu, VpuScale, VpuSoftmax};
 use isa::program::Note;
@@ -128,6 +128,23 @@ pub(super) fn add(
     Ok(())
 }
 
+/// What a product and an extremum share: two operands with their zero points, each where its first row says, and the saturation of set 1.
+fn pair(
+    context: &Context<'_>,
+    pages: &Pages,
+    page: u32,
+    [(a, a_row), (b, b_row)]: [(ValueId, u32); 2],
+    tile: &Tile,
+    bounds: &Bounds,
+) -> Result<(), Problem> {
+    let (scale, regs) = (pages.vpu_scale(page)?, pages.vpu_side(page)?);
+    expect("za", scale.za, context.value(a).zero_point)?;
+    expect("zb", scale.zb, context.value(b).zero_point)?;
+    check_quant1(pages.vpu_quant(page)?, context.value(tile.value).zero_point, bounds)?;
+    check(context, "a", a, tile, &operand_a(a_row, pages.vpu_in(page)?), false)?;
+    check(context, "b", b, tile, &operand_b(b_row, regs), regs.lane_broadcast)
+}
+
 pub(super) fn mul(
     context: &mut Context<'_>,
     pages: &Pages,
@@ -142,12 +159,7 @@ pub(super) fn mul(
     let scale = pages.vpu_scale(op.page)?;
     expect("multiplier", scale.ma, requant.multiplier)?;
     expect("shift", scale.shift, requant.shift)?;
-    expect("za", scale.za, context.value(a).zero_point)?;
-    expect("zb", scale.zb, context.value(b).zero_point)?;
-    check_quant1(pages.vpu_quant(op.page)?, context.value(tile.value).zero_point, &bounds)?;
-    let regs = pages.vpu_side(op.page)?;
-    check(context, "a", a, &tile, &operand_a(op.a, pages.vpu_in(op.page)?), false)?;
-    check(context, "b", b, &tile, &operand_b(op.b, regs), regs.lane_broadcast)?;
+    pair(context, pages, op.page, [(a, op.a), (b, op.b)], &tile, &bounds)?;
     context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);
     Ok(())
 }
@@ -173,12 +185,7 @@ pub(super) fn max(
     expect("ma", scale.ma, ma)?;
     expect("mb", scale.mb, mb)?;
     expect("shift", scale.shift, shift)?;
-    expect("za", scale.za, context.value(a).zero_point)?;
-    expect("zb", scale.zb, context.value(b).zero_point)?;
-    check_quant1(pages.vpu_quant(op.page)?, context.value(tile.value).zero_point, &bounds)?;
-    let regs = pages.vpu_side(op.page)?;
-    check(context, "a", a, &tile, &operand_a(op.a, pages.vpu_in(op.page)?), false)?;
-    check(context, "b", b, &tile, &operand_b(op.b, regs), regs.lane_broadcast)?;
+    pair(context, pages, op.page, [(a, op.a), (b, op.b)], &tile, &bounds)?;
     context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);
     Ok(())
 }
