@@ -1,15 +1,17 @@
 //! The float model beside an integer program: what accuracy is compared with.
 
-use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::Path;
 
 use bytes::Bytes;
+use compiler::random_weights::randomize;
 use ir::graph::{Graph, ValueId};
 use ir::onnx::{LoadOptions, load, load_bytes, save_without_dilated_pools};
+use isa::program::{Meta, Program};
 use runtime::{FloatModel, FloatTensor};
 use sha2::{Digest, Sha256};
 
-use crate::error::{CliError, read_file};
+use crate::error::{CliError, describe};
 
 /// A float network ready to run on samples.
 pub(crate) struct Reference {
@@ -19,23 +21,18 @@ pub(crate) struct Reference {
 }
 
 impl Reference {
-    /// From the bytes of the original ONNX file as a program stores them; `shapes` are the extents fixed when compiling.
-    pub(crate) fn embedded(
-        onnx: Vec<u8>,
-        shapes: &BTreeMap<String, usize>,
-    ) -> Result<Reference, CliError> {
-        let model = load_bytes(Bytes::from(onnx), &options(shapes)).map_err(CliError::refused)?;
-        Reference::new(&model.graph)
+    /// From the bytes of the original ONNX file as the program stores them.
+    pub(crate) fn embedded(onnx: Vec<u8>, program: &Program) -> Result<Reference, CliError> {
+        let options = options(&program.meta);
+        let model = load_bytes(Bytes::from(onnx), &options).map_err(CliError::refused)?;
+        Reference::new(model.graph, program)
     }
 
     /// Reads the file, with what it refers to, and checks that it is the one the program was compiled from.
-    pub(crate) fn open(
-        path: &Path,
-        sha256: &str,
-        shapes: &BTreeMap<String, usize>,
-    ) -> Result<Reference, CliError> {
-        let found = sha256_hex(&read_file(path)?);
-        if found != sha256 {
+    pub(crate) fn open(path: &Path, program: &Program) -> Result<Reference, CliError> {
+        let sha256 = &program.meta.model_sha256;
+        let found = sha256_of_file(path)?;
+        if found != *sha256 {
             return Err(CliError::in_file(
                 path,
                 format!(
@@ -45,21 +42,26 @@ impl Reference {
                 ),
             ));
         }
-        let model = load(path, &options(shapes)).map_err(CliError::refused)?;
-        Reference::new(&model.graph).map_err(|e| CliError::in_file(path, e))
+        let model = load(path, &options(&program.meta)).map_err(CliError::refused)?;
+        Reference::new(model.graph, program).map_err(|e| CliError::in_file(path, e))
     }
 
-    fn new(graph: &Graph) -> Result<Reference, CliError> {
+    /// With the weights that the program was compiled with.
+    fn new(mut graph: Graph, program: &Program) -> Result<Reference, CliError> {
+        if let Some(how) = program.meta.random_weights {
+            randomize(&mut graph, how.seed, how.input_range);
+        }
         let value = |v: &ValueId| &graph.values[v.0 as usize];
         let inputs =
             graph.inputs.iter().map(|v| (value(v).name.clone(), value(v).shape.clone())).collect();
-        let output = graph
-            .outputs
-            .first()
-            .map(|v| value(v).name.clone())
-            .ok_or_else(|| CliError::refused("the float model has no output"))?;
+        // Outputs in front of it may have been left out of the program.
+        let first = program.outputs.first().and_then(|o| program.tensors.get(o.tensor as usize));
+        let output = (graph.outputs.iter().map(|v| &value(v).name))
+            .find(|name| first.is_some_and(|tensor| tensor.name == **name))
+            .ok_or_else(|| CliError::refused("the float model lacks the program's first output"))?
+            .clone();
         let model =
-            FloatModel::load(&save_without_dilated_pools(graph)).map_err(CliError::refused)?;
+            FloatModel::load(save_without_dilated_pools(&graph)).map_err(CliError::refused)?;
         Ok(Reference { model, inputs, output })
     }
 
@@ -78,8 +80,8 @@ impl Reference {
 ///
 /// # Errors
 /// With what is missing: constants that lie in other files.
-pub(crate) fn check_embeddable(onnx: &[u8], options: &LoadOptions) -> Result<(), CliError> {
-    match load_bytes(Bytes::copy_from_slice(onnx), options) {
+pub(crate) fn check_embeddable(onnx: Vec<u8>, options: &LoadOptions) -> Result<(), CliError> {
+    match load_bytes(Bytes::from(onnx), options) {
         Ok(_) => Ok(()),
         Err(e) => Err(CliError::Refused(format!(
             "--embed-float: {e}\n  hint: without it, give the model to `qsim --float`"
@@ -87,12 +89,33 @@ pub(crate) fn check_embeddable(onnx: &[u8], options: &LoadOptions) -> Result<(),
     }
 }
 
-fn options(shapes: &BTreeMap<String, usize>) -> LoadOptions {
-    let shapes = shapes.iter().map(|(name, &extent)| (name.clone(), vec![extent])).collect();
+fn options(meta: &Meta) -> LoadOptions {
+    let shapes = meta.shapes.iter().map(|(name, &extent)| (name.clone(), vec![extent])).collect();
     LoadOptions { shapes, ..LoadOptions::default() }
 }
 
 /// sha256 of some bytes, hex.
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    hex(&Sha256::digest(bytes))
+}
+
+/// sha256 of a file, hex, read piece by piece.
+pub(crate) fn sha256_of_file(path: &Path) -> Result<String, CliError> {
+    if path.is_dir() {
+        return Err(CliError::in_file(path, "is a folder, not a file"));
+    }
+    let failed = |error: std::io::Error| CliError::in_file(path, describe(path, &error));
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece).map_err(failed)? {
+            0 => return Ok(hex(&hash.finalize())),
+            count => hash.update(&piece[..count]),
+        }
+    }
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -8,7 +8,7 @@ mod data_free;
 mod error;
 mod histogram;
 mod model;
-mod moments;
+pub(crate) mod moments;
 mod observe;
 mod range;
 mod synthetic;

@@ -18,6 +18,9 @@ pub enum CompileError {
     /// A pass over the float graph failed.
     #[error(transparent)]
     Pass(#[from] PassError),
+    /// Every output is a constant or an input.
+    #[error("the network computes nothing: {}", .0.join("; "))]
+    NothingComputed(Vec<String>),
     /// Ranges could not be found.
     #[error(transparent)]
     Calibrate(#[from] CalibrateError),
@@ -39,22 +42,35 @@ pub struct Network {
     pub graph: Graph,
     /// What each pass did.
     pub applied: Vec<Applied>,
+    /// Outputs that are left out because there is nothing to compute: one sentence each.
+    pub left_out: Vec<String>,
     context: Context,
 }
 
 impl Network {
-    /// Runs the passes and checks that every node has an integer form, before anybody spends time on calibration.
+    /// Runs the passes and checks that every node has an integer form, before anybody spends time on calibration. Outputs
+    /// that are constants or inputs are left out: a program computes every output it has.
     ///
     /// # Errors
-    /// [`CompileError::Pass`]; [`CompileError::Quantize`] with all nodes that have none.
+    /// [`CompileError::Pass`]; [`CompileError::NothingComputed`]; [`CompileError::Quantize`] with all nodes that have no
+    /// integer form.
     pub fn new(mut graph: Graph) -> Result<Network, CompileError> {
         let mut context = Context::default();
-        let applied = run(GRAPH, &mut graph, &mut context, Check::EachPass)?;
+        let mut applied = run(GRAPH, &mut graph, &mut context, Check::EachPass)?;
+        let left_out = leave_out(&mut graph);
+        if graph.outputs.is_empty() {
+            return Err(CompileError::NothingComputed(left_out));
+        }
+        if !left_out.is_empty() {
+            // What only those outputs needed is dead now.
+            let again = run(GRAPH, &mut graph, &mut context, Check::EachPass)?;
+            applied.iter_mut().zip(again).for_each(|(first, more)| first.changes += more.changes);
+        }
         let refusals = check(&graph);
         if !refusals.is_empty() {
             return Err(QuantizeError::Refused { refusals }.into());
         }
-        Ok(Network { graph, applied, context })
+        Ok(Network { graph, applied, left_out, context })
     }
 
     /// Ranges observed on samples: one tensor per network input, elements in ONNX order.
@@ -91,6 +107,24 @@ impl Network {
     }
 }
 
+/// Removes the outputs that are constants or inputs, and says why.
+fn leave_out(graph: &mut Graph) -> Vec<String> {
+    let mut left_out = Vec::new();
+    let (values, inputs) = (&graph.values, &graph.inputs);
+    graph.outputs.retain(|id| {
+        let value = &values[id.0 as usize];
+        let reason = match value.constant {
+            Some(_) => "a constant",
+            None if inputs.contains(id) => "the input of that name",
+            None => return true,
+        };
+        let name = &value.name;
+        left_out.push(format!("output `{name}` is {reason}, and is left out of the program"));
+        false
+    });
+    left_out
+}
+
 /// The program for an integer graph, verified to be sound and validated to compute the graph.
 ///
 /// # Errors
@@ -104,4 +138,35 @@ pub fn program(graph: &QGraph, hw: &Hardware, meta: Meta) -> Result<Program, Com
         return Err(CompileError::Unsound(finding.to_string()));
     }
     Ok(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Build;
+
+    #[test]
+    fn outputs_without_computation_are_left_out() {
+        let mut b = Build::new(1);
+        let x = b.input(&[1, 2, 3, 3]);
+        let k = b.constant(&[4]);
+        let y = b.conv(x, 2, [1, 1], 1);
+        let network = Network::new(b.finish(&[k, y, x])).unwrap();
+        let names = |graph: &Graph| -> Vec<String> {
+            graph.outputs.iter().map(|id| graph.values[id.0 as usize].name.clone()).collect()
+        };
+        assert_eq!(names(&network.graph), ["v4"]);
+        assert_eq!(
+            network.left_out,
+            [
+                "output `v1` is a constant, and is left out of the program",
+                "output `v0` is the input of that name, and is left out of the program",
+            ]
+        );
+        assert!(network.graph.values.iter().all(|value| value.name != "v1"));
+        let mut b = Build::new(1);
+        let x = b.input(&[1, 2]);
+        let error = Network::new(b.finish(&[x])).unwrap_err().to_string();
+        assert!(error.contains("computes nothing: output `v0` is the input"), "{error}");
+    }
 }

@@ -7,6 +7,7 @@ mod evaluate;
 pub mod options;
 pub mod passes;
 pub mod quantize;
+pub mod random_weights;
 #[cfg(test)]
 mod testing;
 pub mod validate;

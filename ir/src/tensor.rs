@@ -1,6 +1,7 @@
 //! Small value types shared by both graphs: element types and constant tensors.
 //!
-//! A float constant may borrow the mapped model file, where it lies at any byte offset; the accessors hide that.
+//! A float constant may borrow the mapped model file, where it lies at any byte offset, or be one value repeated; the
+//! accessors hide that.
 
 use std::borrow::Cow;
 
@@ -25,6 +26,13 @@ pub enum Data {
     MappedF32(Bytes),
     /// Floats owned by the graph.
     F32(Vec<f32>),
+    /// The same float everywhere, which takes no memory however large the tensor is.
+    SplatF32 {
+        /// Every element.
+        value: f32,
+        /// Number of elements.
+        count: usize,
+    },
     /// Integers owned by the graph.
     I64(Vec<i64>),
     /// Truth values owned by the graph.
@@ -97,7 +105,7 @@ impl Data {
     #[must_use]
     pub const fn dtype(&self) -> DType {
         match self {
-            Data::MappedF32(_) | Data::F32(_) => DType::F32,
+            Data::MappedF32(_) | Data::F32(_) | Data::SplatF32 { .. } => DType::F32,
             Data::I64(_) => DType::I64,
             Data::Bool(_) => DType::Bool,
         }
@@ -109,6 +117,7 @@ impl Data {
         match self {
             Data::MappedF32(bytes) => bytes.len() / 4,
             Data::F32(values) => values.len(),
+            Data::SplatF32 { count, .. } => *count,
             Data::I64(values) => values.len(),
             Data::Bool(values) => values.len(),
         }
@@ -158,13 +167,15 @@ impl Tensor {
         self.data.dtype()
     }
 
-    /// All floats as one slice: borrowed where they are owned or lie aligned in the map, else copied.
+    /// All floats as one slice: borrowed where they are owned or lie aligned in the map, else copied, which for a
+    /// repeated value takes the memory that its form saves.
     /// `None` for other element types.
     #[must_use]
     pub fn f32_values(&self) -> Option<Cow<'_, [f32]>> {
         match &self.data {
             Data::F32(values) => Some(Cow::Borrowed(values)),
             Data::MappedF32(bytes) => Some(mapped_f32(bytes)),
+            Data::SplatF32 { value, count } => Some(Cow::Owned(vec![*value; *count])),
             Data::I64(_) | Data::Bool(_) => None,
         }
     }
@@ -175,18 +186,30 @@ impl Tensor {
         match &self.data {
             Data::F32(values) => Some(Box::new(values.iter().copied())),
             Data::MappedF32(bytes) => Some(Box::new(le_floats(bytes))),
+            Data::SplatF32 { value, count } => Some(Box::new(std::iter::repeat_n(*value, *count))),
             Data::I64(_) | Data::Bool(_) => None,
         }
     }
 
-    /// The floats, for changing; a mapped constant is copied out of the file first. `None` for other element types.
+    /// The floats, for changing; a constant that does not own them is copied first. `None` for other element types.
     pub fn f32_mut(&mut self) -> Option<&mut Vec<f32>> {
-        if let Data::MappedF32(bytes) = &self.data {
-            self.data = Data::F32(le_floats(bytes).collect());
+        match &self.data {
+            Data::MappedF32(bytes) => self.data = Data::F32(le_floats(bytes).collect()),
+            Data::SplatF32 { value, count } => self.data = Data::F32(vec![*value; *count]),
+            Data::F32(_) | Data::I64(_) | Data::Bool(_) => {}
         }
         match &mut self.data {
             Data::F32(values) => Some(values),
-            Data::MappedF32(_) | Data::I64(_) | Data::Bool(_) => None,
+            Data::MappedF32(_) | Data::SplatF32 { .. } | Data::I64(_) | Data::Bool(_) => None,
+        }
+    }
+
+    /// The float that every element is known to be without looking at more than one. `None` where there is no element.
+    #[must_use]
+    pub fn f32_splat(&self) -> Option<f32> {
+        match &self.data {
+            Data::SplatF32 { value, count } => (*count > 0).then_some(*value),
+            _ => self.f32_scalar(),
         }
     }
 
@@ -195,7 +218,7 @@ impl Tensor {
     pub fn i64_values(&self) -> Option<&[i64]> {
         match &self.data {
             Data::I64(values) => Some(values),
-            Data::MappedF32(_) | Data::F32(_) | Data::Bool(_) => None,
+            Data::MappedF32(_) | Data::F32(_) | Data::SplatF32 { .. } | Data::Bool(_) => None,
         }
     }
 
@@ -204,7 +227,7 @@ impl Tensor {
     pub fn bool_values(&self) -> Option<&[bool]> {
         match &self.data {
             Data::Bool(values) => Some(values),
-            Data::MappedF32(_) | Data::F32(_) | Data::I64(_) => None,
+            Data::MappedF32(_) | Data::F32(_) | Data::SplatF32 { .. } | Data::I64(_) => None,
         }
     }
 
@@ -276,6 +299,23 @@ mod tests {
         tensor.f32_mut().unwrap()[0] = 7.0;
         assert_eq!(tensor.f32_values().unwrap().as_ref(), [7.0, 2.0]);
         assert_eq!(original.f32_values().unwrap().as_ref(), [1.0, 2.0]);
+    }
+
+    #[test]
+    fn a_repeated_value_reads_like_its_elements() {
+        let splat = Tensor::new(vec![2, 3], Data::SplatF32 { value: -0.5, count: 6 }).unwrap();
+        let plain = Tensor::from_f32(&[2, 3], vec![-0.5; 6]).unwrap();
+        assert_eq!(splat, plain);
+        assert_eq!((splat.f32_splat(), plain.f32_splat()), (Some(-0.5), None));
+        assert_eq!(splat.f32_values(), plain.f32_values());
+        let mut changed = splat.clone();
+        changed.f32_mut().unwrap()[5] = 1.0;
+        assert_ne!(changed, splat);
+        assert!(Tensor::new(vec![2], Data::SplatF32 { value: 0.0, count: 3 }).is_err());
+        // No element is made to describe more than fits any memory.
+        let count = 1 << 50;
+        let huge = Tensor::new(vec![count], Data::SplatF32 { value: 1.0, count }).unwrap();
+        assert_eq!((huge.f32_iter().unwrap().len(), huge.f32_splat()), (count, Some(1.0)));
     }
 
     #[test]

@@ -207,6 +207,19 @@ pub struct Meta {
     pub labels: Vec<String>,
     /// Preprocessing of images and uint8 arrays.
     pub preprocess: Option<Preprocess>,
+    /// How the weights were made, if they are not those of the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub random_weights: Option<RandomWeights>,
+}
+
+/// What random weights follow from, beside the network's structure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RandomWeights {
+    /// Seed.
+    pub seed: u64,
+    /// Smallest and largest input assumed; standardised inputs without.
+    pub input_range: Option<(f32, f32)>,
 }
 
 impl Program {

@@ -99,14 +99,13 @@ pub struct FloatModel {
 }
 
 impl FloatModel {
-    /// Loads from ONNX bytes (weights inside).
-    pub fn load(onnx: &[u8]) -> Result<Self, FloatError> {
-        let bytes = onnx.to_vec();
+    /// Loads from ONNX bytes (weights inside), which it keeps as long as it wants them.
+    pub fn load(onnx: Vec<u8>) -> Result<Self, FloatError> {
         let model = apart(move || {
             ModelOptions::with_all_ops()
                 .enable_optimization(false)
                 .shape_inference(ShapeInferenceMode::Off)
-                .load(bytes)
+                .load(onnx)
         })?
         .map_err(|e| FloatError::Load(Box::new(e)))?;
         let named = |&id| Some((model.node_info(id)?.name()?.to_owned(), id));
@@ -255,7 +254,7 @@ mod tests {
 
     #[test]
     fn fetches_inputs_weights_intermediates_and_outputs_in_order() {
-        let model = FloatModel::load(TINY).unwrap();
+        let model = FloatModel::load(TINY.to_vec()).unwrap();
         let x = tensor(&[3, 2], &[1.0, 2.0, -3.0, 0.5, 0.0, 4.0]);
         let i = tensor(&[2], &[10.0, 1.0]);
         let inputs = [("x", x.clone()), ("i", i.clone())];
@@ -271,7 +270,7 @@ mod tests {
 
     #[test]
     fn one_model_serves_many_threads() {
-        let model = FloatModel::load(TINY).unwrap();
+        let model = FloatModel::load(TINY.to_vec()).unwrap();
         std::thread::scope(|scope| {
             for k in 0..8u8 {
                 let model = &model;
@@ -286,8 +285,8 @@ mod tests {
 
     #[test]
     fn refuses_what_does_not_fit() {
-        assert!(matches!(FloatModel::load(b"no network"), Err(FloatError::Load(_))));
-        let model = FloatModel::load(TINY).unwrap();
+        assert!(matches!(FloatModel::load(b"no network".to_vec()), Err(FloatError::Load(_))));
+        let model = FloatModel::load(TINY.to_vec()).unwrap();
         let x = || ("x", tensor(&[1, 2], &[1.0, 2.0]));
         let run = |inputs: &[(&str, FloatTensor)], fetch| model.run(inputs, &[fetch]).unwrap_err();
         assert!(matches!(run(&[x()], "q"), FloatError::NoValue(_)));

@@ -72,7 +72,7 @@ fn alone(graph: &QGraph, node: &QNode) -> Option<QGraph> {
 
 /// The result of a network of one node on stored operands, by way of the export.
 fn exported(bytes: &[u8], graph: &QGraph, operands: &[&QTensor]) -> QTensor {
-    let model = FloatModel::load(bytes).unwrap();
+    let model = FloatModel::load(bytes.to_vec()).unwrap();
     let real = |(id, tensor): (&ValueId, &&QTensor)| {
         let value = &graph.values[id.0 as usize];
         let shape = value.view.onnx_shape.clone();

@@ -67,6 +67,12 @@ pub(crate) struct CompileArgs {
     /// Fix a symbolic dimension by its name, INPUT:AXIS=EXTENT one by its place, or INPUT=1x3x224x224 all of an input; may be repeated (a leading batch dimension is 1 by itself)
     #[arg(long, value_name = "NAME=EXTENT")]
     pub shape: Vec<String>,
+    /// Replace all weights and statistics by seeded random ones under which activations keep their size: for files that hold the structure of a network alone
+    #[arg(long, value_name = "SEED")]
+    pub random_weights: Option<u64>,
+    /// Memory that constants made from the file may take, weights in the file itself apart; larger ones are refused before they are made
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 30)]
+    pub max_constant_bytes: u64,
     /// Class names, one a line, one for each value of the first output; stored in the program
     #[arg(long, value_name = "FILE")]
     pub names: Option<PathBuf>,

@@ -5,18 +5,19 @@ use std::path::Path;
 use compiler::calibrate::Calibration;
 use compiler::compile::{Network, program};
 use compiler::options::{Granularity, Observer, Options};
+use compiler::random_weights::{Replaced, randomize};
 use ir::graph::Graph;
 use ir::onnx::{LoadOptions, load, save_qdq};
 use ir::qgraph::{QGraph, QValue};
 use isa::Hardware;
-use isa::program::{Meta, Preprocess, Program};
+use isa::program::{Meta, Preprocess, Program, RandomWeights};
 
 use super::args::{CompileArgs, Emit, QuantizeArgs};
 use crate::args::{parse_shape, with_suffix};
 use crate::data::Samples;
 use crate::data::labels::read_names;
 use crate::error::{CliError, describe, read_file};
-use crate::float_model::{check_embeddable, sha256_hex};
+use crate::float_model::{check_embeddable, sha256_of_file};
 use crate::output::{AtomicFile, Talk, write_file};
 use crate::preprocess;
 use crate::progress::Progress;
@@ -28,11 +29,11 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let shapes = parse_shape(&args.shape)?;
     let how = args.quantize.preprocess.as_deref().map(preprocess::parse).transpose()?;
     let options = options(&args.quantize, how.as_ref())?;
-    let onnx = read_file(path)?;
-    let load_options = LoadOptions { shapes, ..LoadOptions::default() };
-    let model = load(path, &load_options).map_err(CliError::refused)?;
+    let model_sha256 = sha256_of_file(path)?;
+    let load_options = LoadOptions { shapes, max_constant_bytes: args.max_constant_bytes };
+    let mut model = load(path, &load_options).map_err(CliError::refused)?;
     if args.embed_float {
-        check_embeddable(&onnx, &load_options)?;
+        check_embeddable(read_file(path)?, &load_options)?;
     }
     for warning in &model.warnings {
         talk.warn(warning);
@@ -45,7 +46,15 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let target = args.output.clone().unwrap_or_else(|| with_suffix(path, "bin"));
     let mut file = AtomicFile::create(&target)?;
 
+    let random_weights =
+        args.random_weights.map(|seed| RandomWeights { seed, input_range: options.input_range });
+    if let Some(how) = random_weights {
+        tell_replaced(randomize(&mut model.graph, how.seed, how.input_range), talk);
+    }
     let network = Network::new(model.graph).map_err(|e| CliError::in_file(path, e))?;
+    for sentence in &network.left_out {
+        talk.warn(sentence);
+    }
     for applied in network.applied.iter().filter(|a| a.changes > 0) {
         talk.detail(format_args!("pass {}: {} changes", applied.pass, applied.changes));
     }
@@ -60,7 +69,7 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let qgraph = qgraph.map_err(|e| CliError::in_file(path, e))?;
     let meta = Meta {
         model: network.graph.name.clone(),
-        model_sha256: sha256_hex(&onnx),
+        model_sha256,
         shapes: model.shapes,
         compiler: concat!("qcc ", env!("CARGO_PKG_VERSION")).into(),
         weight_bits: options.weight_bits,
@@ -69,12 +78,13 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
         sample_hashes,
         labels,
         preprocess: how,
+        random_weights,
     };
     let stage = Progress::stage(talk, "generating the program");
     let made = program(&qgraph, &hw, meta);
     drop(stage);
     let mut made = made.map_err(|e| CliError::in_file(path, e))?;
-    made.float_model = args.embed_float.then_some(onnx);
+    made.float_model = args.embed_float.then(|| read_file(path)).transpose()?;
     let bytes = made.to_bytes().map_err(CliError::refused)?;
     std::io::Write::write_all(&mut file, &bytes)
         .map_err(|e| CliError::in_file(&target, describe(&target, &e)))?;
@@ -88,6 +98,14 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
         bytes.len()
     ));
     emit(args, &network.graph, &qgraph, &made)
+}
+
+fn tell_replaced(replaced: Replaced, talk: Talk) {
+    let Replaced { tensors, elements, real } = replaced;
+    talk.note(format_args!("random weights: {elements} elements of {tensors} constants replaced"));
+    if real > 0 {
+        talk.warn(format_args!("{real} of them held real weights, which are not used"));
+    }
 }
 
 /// Values of the first output, which class names name.

@@ -27,7 +27,7 @@ impl<'a> GraphRunner<'a> {
 impl FloatRunner for GraphRunner<'_> {
     fn run(&self, sample: &Sample, fetch: &[&str]) -> Result<Vec<Vec<f32>>, String> {
         let load = || {
-            FloatModel::load(&save_without_dilated_pools(self.graph))
+            FloatModel::load(save_without_dilated_pools(self.graph))
                 .map_err(|error| error.to_string())
         };
         let model = self.model.get_or_init(load).as_ref().map_err(Clone::clone)?;

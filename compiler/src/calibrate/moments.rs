@@ -15,13 +15,13 @@ const REACH: f64 = 6.0;
 
 /// What is known of a value's elements.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Moments {
+pub(crate) struct Moments {
     /// Mean per channel (axis 1), or one for all.
     mean: Vec<f64>,
     /// Standard deviation, likewise.
     std: Vec<f64>,
     /// Real values taken.
-    pub(super) range: Range,
+    pub(crate) range: Range,
 }
 
 /// Moments of every value that rests on batch norms only, indexed like `graph.values`.
@@ -38,7 +38,8 @@ pub(super) fn propagate(graph: &Graph, context: &Context) -> Vec<Option<Moments>
 }
 
 impl Moments {
-    fn normal(mean: Vec<f64>, std: Vec<f64>) -> Moments {
+    /// Normal distributions, one per channel or one for all.
+    pub(crate) fn normal(mean: Vec<f64>, std: Vec<f64>) -> Moments {
         let ends = |sign: f64| mean.iter().zip(&std).map(move |(m, s)| m + sign * REACH * s);
         let range = Range {
             lo: ends(-1.0).fold(f64::INFINITY, f64::min),
@@ -55,13 +56,40 @@ impl Moments {
         Moments { range, ..self }
     }
 
-    fn mean(&self, channel: usize) -> f64 {
+    /// Mean of a channel.
+    pub(crate) fn mean(&self, channel: usize) -> f64 {
         self.mean[if self.mean.len() == 1 { 0 } else { channel }]
     }
 
-    fn variance(&self, channel: usize) -> f64 {
+    /// Variance of a channel.
+    pub(crate) fn variance(&self, channel: usize) -> f64 {
         let std = self.std[if self.std.len() == 1 { 0 } else { channel }];
         std * std
+    }
+
+    /// Mean of the squares of all elements; 1 where that is no positive number.
+    pub(crate) fn square(&self) -> f64 {
+        let squares = self.mean.iter().zip(&self.std).map(|(m, s)| m * m + s * s);
+        let square = squares.sum::<f64>() / self.mean.len() as f64;
+        if square > 0.0 && square.is_finite() { square } else { 1.0 }
+    }
+
+    /// Mean of the squared distances of all elements from their mean; 1 where that is no positive number.
+    pub(crate) fn spread(&self) -> f64 {
+        let variance = self.mixed().variance(0);
+        if variance > 0.0 && variance.is_finite() { variance } else { 1.0 }
+    }
+
+    /// With other means and deviations.
+    pub(crate) fn scaled(&self, mean: f64, std: f64) -> Moments {
+        let scale = |values: &[f64], by: f64| values.iter().map(|v| v * by).collect();
+        Moments { mean: scale(&self.mean, mean), std: scale(&self.std, std), range: self.range }
+    }
+
+    /// With means moved by that many deviations.
+    pub(crate) fn shifted(&self, deviations: f64) -> Moments {
+        let mean = self.mean.iter().zip(&self.std).map(|(m, s)| m + deviations * s).collect();
+        Moments { mean, ..self.clone() }
     }
 
     /// The mixture of all channels.
@@ -74,7 +102,7 @@ impl Moments {
     }
 
     /// The moments if they are those of `channels` channels or of all alike; else the mixture.
-    fn for_channels(&self, channels: Option<usize>) -> Moments {
+    pub(crate) fn for_channels(&self, channels: Option<usize>) -> Moments {
         if self.mean.len() == 1 || Some(self.mean.len()) == channels {
             self.clone()
         } else {
@@ -84,7 +112,7 @@ impl Moments {
 }
 
 /// Moments of a node's result, if those of its computed operands are known.
-fn result(graph: &Graph, node: &Node, known: &[Option<Moments>]) -> Option<Moments> {
+pub(crate) fn result(graph: &Graph, node: &Node, known: &[Option<Moments>]) -> Option<Moments> {
     let shape = |id: ValueId| graph.values[id.0 as usize].shape.as_slice();
     let operand = |i: usize| known[node.inputs[i].0 as usize].as_ref();
     let constant =

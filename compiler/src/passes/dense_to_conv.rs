@@ -3,12 +3,11 @@
 //! Flattening `[1, c, h, w]` puts channels outermost, while maps are stored channels innermost; as a convolution the
 //! layer reads the map as it lies, and no data moves.
 
-use std::borrow::Cow;
-
 use ir::graph::{Graph, Node, Op, ValueId, Window};
+use ir::tensor::{Data, Tensor};
 
 use super::affine::POINT;
-use super::edit::{Insertion, add_constant, add_value, finish, floats, producer, shape};
+use super::edit::{Insertion, add_tensor, add_value, finish, floats, producer, shape};
 use super::{Changes, Context, Pass, PassError};
 use crate::evaluate::{Operand, evaluate};
 
@@ -67,23 +66,29 @@ fn rewrite(graph: &mut Graph, index: usize, map: &Map) {
     let node = graph.nodes.remove(index);
     let map_shape = shape(graph, map.value).to_vec();
     let m = shape(graph, node.inputs[1])[0];
-    let flat = floats(graph, node.inputs[1]).expect("weights are constant");
     // Weight rows are indexed like the flattened map; kernels like the map itself.
     let transposed: Vec<usize> =
         [m].into_iter().chain(map.perm[1..].iter().map(|&i| map_shape[i])).collect();
     let kernel_shape: Vec<usize> = [m].into_iter().chain(map_shape[1..].iter().copied()).collect();
     let kernels = if map.perm.is_sorted() {
-        Cow::into_owned(flat)
+        let shared = graph.nodes.iter().flat_map(|n| &n.inputs).chain(&graph.outputs);
+        let is_shared = shared.into_iter().any(|id| *id == node.inputs[1]);
+        let constant = &mut graph.values[node.inputs[1].0 as usize].constant;
+        // These are the largest weights of classic networks, so they move rather than being copied.
+        let tensor = if is_shared { constant.clone() } else { constant.take() };
+        tensor.expect("weights are constant").data
     } else {
+        let flat = floats(graph, node.inputs[1]).expect("weights are constant");
         let mut back = vec![0; 4];
         for (position, &axis) in map.perm.iter().enumerate() {
             back[axis] = position;
         }
         let operand = Operand { shape: &transposed, data: &flat };
-        evaluate(&Op::Transpose { perm: back }, &[operand], &kernel_shape)
-            .expect("transposes are evaluated")
+        let kernels = evaluate(&Op::Transpose { perm: back }, &[operand], &kernel_shape);
+        Data::F32(kernels.expect("transposes are evaluated"))
     };
-    let w = add_constant(graph, format!("{}/kernel", node.name), kernel_shape, kernels);
+    let kernels = Tensor::new(kernel_shape, kernels).expect("the map has the elements of a row");
+    let w = add_tensor(graph, format!("{}/kernel", node.name), kernels);
     let image = add_value(graph, format!("{}/image", node.name), vec![1, m, 1, 1]);
     let inputs = [map.value, w].into_iter().chain(node.inputs.get(2).copied()).collect();
     let window = Window { kernel: [map_shape[2], map_shape[3]], ..POINT };

@@ -73,8 +73,13 @@ pub(super) fn add_constant(
     floats: Vec<f32>,
 ) -> ValueId {
     let tensor = Tensor::from_f32(&shape, floats).expect("the pass computed one element a place");
-    let name = free_value_name(graph, wanted);
-    push(graph, Value { name, dtype: DType::F32, shape, constant: Some(tensor) })
+    add_tensor(graph, wanted, tensor)
+}
+
+/// A new constant.
+pub(super) fn add_tensor(graph: &mut Graph, wanted: String, tensor: Tensor) -> ValueId {
+    let (name, shape) = (free_value_name(graph, wanted), tensor.shape.clone());
+    push(graph, Value { name, dtype: tensor.dtype(), shape, constant: Some(tensor) })
 }
 
 fn push(graph: &mut Graph, value: Value) -> ValueId {

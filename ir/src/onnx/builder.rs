@@ -231,9 +231,10 @@ impl Builder {
         self.used_node_names.fresh(base)
     }
 
-    /// A copy of a constant under the limit: mapped floats are shared, everything else is counted.
+    /// A copy of a constant under the limit: mapped floats are shared and a repeated one is small, everything else is
+    /// counted.
     pub(super) fn copy_constant(&self, tensor: &Tensor) -> Result<Tensor, NodeError> {
-        if !matches!(tensor.data, Data::MappedF32(_)) {
+        if !matches!(tensor.data, Data::MappedF32(_) | Data::SplatF32 { .. }) {
             self.budget.take(tensor.data.len(), 8)?;
         }
         Ok(tensor.clone())

@@ -182,11 +182,13 @@ pub enum ImportError {
     },
     /// Constants computed during import take too much memory.
     #[error(
-        "constants need more than {limit_bytes} bytes of memory (at `{place}`); hint: raise the limit on constant bytes if the file is trusted"
+        "constants need more than {limit_bytes} bytes of memory (at `{place}`): {needed_bytes} bytes up to there; hint: raise `--max-constant-bytes` if the file is trusted"
     )]
     ConstantLimit {
         /// Node or constant at which the limit was met.
         place: String,
+        /// Bytes of all constants made up to there, this one included.
+        needed_bytes: u128,
         /// The limit.
         limit_bytes: u64,
     },

@@ -162,6 +162,7 @@ impl Import<'_> {
     fn over_limit(&self, place: &str) -> ImportError {
         ImportError::ConstantLimit {
             place: place.to_owned(),
+            needed_bytes: self.builder.budget.needed_bytes(),
             limit_bytes: self.builder.budget.limit_bytes(),
         }
     }

@@ -427,7 +427,7 @@ fn transpose_matrix(node: &NodeCtx<'_>, index: usize) -> Result<Tensor, NodeErro
     let tensor = node.required_constant(index)?;
     let wrong =
         NodeError::OperandType { operand: index, found: tensor.dtype(), expected: DType::F32 };
-    let values = tensor.f32_values().ok_or(wrong)?;
+    let count = tensor.f32_iter().ok_or(wrong)?.len();
     // Leading extents of 1 do not count.
     let &[.., rows, columns] = tensor.shape.as_slice() else {
         return Err(ShapeError::RankTooSmall {
@@ -437,17 +437,22 @@ fn transpose_matrix(node: &NodeCtx<'_>, index: usize) -> Result<Tensor, NodeErro
         }
         .into());
     };
-    if rows.checked_mul(columns) != Some(values.len()) {
+    if rows.checked_mul(columns) != Some(count) {
         let shape = tensor.shape.clone();
         return Err(TensorError::Count {
             shape,
             expected: rows.saturating_mul(columns),
-            found: values.len(),
+            found: count,
         }
         .into());
     }
-    node.builder.budget.take(values.len(), 4)?;
-    let mut transposed = Vec::with_capacity(values.len());
+    if let Data::SplatF32 { value, count } = tensor.data {
+        let data = Data::SplatF32 { value, count };
+        return Ok(Tensor::new(vec![columns, rows], data)?);
+    }
+    node.builder.budget.take(count, 4)?;
+    let values = tensor.f32_values().unwrap_or_default();
+    let mut transposed = Vec::with_capacity(count);
     for column in 0..columns {
         transposed.extend((0..rows).map(|row| values[row * columns + column]));
     }

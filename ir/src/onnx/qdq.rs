@@ -104,7 +104,7 @@ pub fn save_qdq(graph: &QGraph) -> Result<Vec<u8>, QdqError> {
         return Err(QdqError::NotExpressible(refused));
     }
     writer.outputs();
-    Ok(super::write::file(writer.proto, OPSET, IR_VERSION))
+    Ok(super::write::file(&writer.proto, OPSET, IR_VERSION))
 }
 
 fn write(writer: &mut Writer<'_>, node: &QNode) -> Result<(), String> {

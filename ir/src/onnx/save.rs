@@ -1,22 +1,25 @@
 //! A float graph as an ONNX file.
 //!
-//! Used to run the graph in a float runtime and to look at it in other tools, so every value keeps its name. Loading
-//! what was saved gives the same graph again, except where ONNX has no single operator: a `Dense` with a bias on an operand
-//! of other than two axes becomes a product and an addition, a `Gather` becomes one slice, then one node for each axis
-//! whose indices are no slice, and a function becomes one node for each of its primitives.
+//! Used to run the graph in a float runtime and to look at it in other tools, so every value keeps its name. A constant
+//! that repeats one value becomes a node that makes it, and all others are written straight into the file, so that no
+//! second copy of the weights stands beside it. Loading what was saved gives the same graph again, except where ONNX has
+//! no single operator: a `Dense` with a bias on an operand of other than two axes becomes a product and an addition, a
+//! `Gather` becomes one slice, then one node for each axis whose indices are no slice, and a function becomes one node
+//! for each of its primitives.
 
 mod interpolate;
 mod pool;
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
-
 use super::names::UsedNames;
 use super::ops::swap_channels;
-use super::proto::{AttributeProto, DataType, GraphProto, TensorProto, ValueInfoProto};
+use super::proto::{
+    AttributeProto, AttributeType, DataType, GraphProto, NodeProto, TensorProto, ValueInfoProto,
+};
 use super::write::{
-    self, file, float, int, ints, pool_attributes, signed, value_info, window_attributes,
+    self, file_with, float, int, ints, pool_attributes, put_elements, signed, value_info,
+    window_attributes,
 };
 use crate::function::{Function, Term};
 use crate::graph::{Graph, Node, Op, Value, ValueId, Window};
@@ -54,23 +57,26 @@ fn write(graph: &Graph, pools: Pools) -> Vec<u8> {
         graph,
         pools,
         used_names: UsedNames::new(graph.values.iter().map(|value| value.name.clone()).collect()),
+        constants: Vec::new(),
         proto: GraphProto { name: graph.name.clone(), ..GraphProto::default() },
     };
     writer.values();
     for node in &graph.nodes {
         writer.node(node);
     }
-    file(writer.proto, OPSET, IR_VERSION)
+    file_with(&writer.proto, &writer.constants, OPSET, IR_VERSION)
 }
 
 struct Writer<'a> {
     graph: &'a Graph,
     pools: Pools,
     used_names: UsedNames,
+    /// Constants without, and with, their elements.
+    constants: Vec<(TensorProto, &'a Tensor)>,
     proto: GraphProto,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     fn values(&mut self) {
         let infos =
             |ids: &[ValueId]| ids.iter().filter_map(|&id| self.graph.value(id)).map(info).collect();
@@ -80,11 +86,31 @@ impl Writer<'_> {
             self.graph.inputs.iter().chain(&self.graph.outputs).copied().collect();
         for (value, id) in self.graph.values.iter().zip(0..) {
             match &value.constant {
-                Some(tensor) => self.proto.initializer.push(tensor_proto(&value.name, tensor)),
+                Some(tensor) => self.constant(&value.name, tensor),
                 None if !ends.contains(&ValueId(id)) => self.proto.value_info.push(info(value)),
                 None => {}
             }
         }
+    }
+
+    fn constant(&mut self, name: &str, tensor: &'a Tensor) {
+        let Data::SplatF32 { value, .. } = tensor.data else {
+            return self.constants.push((tensor_head(name, tensor), tensor));
+        };
+        let shape = self.fresh(format!("{name}/shape"));
+        self.proto.initializer.push(tensor_proto(&shape, &integers(&tensor.shape)));
+        let element = Tensor { shape: vec![1], data: Data::F32(vec![value]) };
+        self.proto.node.push(NodeProto {
+            input: vec![shape],
+            output: vec![name.to_owned()],
+            name: String::new(),
+            op_type: "ConstantOfShape".to_owned(),
+            attribute: vec![AttributeProto {
+                t: Some(tensor_proto("", &element)),
+                ..write::attribute("value", AttributeType::Tensor)
+            }],
+            domain: String::new(),
+        });
     }
 
     fn name(&self, id: ValueId) -> String {
@@ -380,22 +406,19 @@ fn scalar(value: f32) -> Tensor {
     Tensor { shape: Vec::new(), data: Data::F32(vec![value]) }
 }
 
+/// A constant with its elements, for small ones.
 fn tensor_proto(name: &str, tensor: &Tensor) -> TensorProto {
-    let raw = match &tensor.data {
-        Data::MappedF32(bytes) => bytes.clone(),
-        Data::F32(values) => {
-            values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
-        }
-        Data::I64(values) => {
-            values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
-        }
-        Data::Bool(values) => values.iter().map(|&v| u8::from(v)).collect::<Bytes>(),
-    };
+    let mut raw = Vec::new();
+    put_elements(&mut raw, &tensor.data);
+    TensorProto { raw_data: Some(raw.into()), ..tensor_head(name, tensor) }
+}
+
+/// A constant without its elements.
+fn tensor_head(name: &str, tensor: &Tensor) -> TensorProto {
     TensorProto {
         name: name.to_owned(),
         dims: tensor.shape.iter().copied().map(signed).collect(),
         data_type: data_type(tensor.dtype()) as i32,
-        raw_data: Some(raw),
         ..TensorProto::default()
     }
 }

@@ -22,6 +22,8 @@ pub(super) const MAX_RANK: usize = 16;
 pub(super) struct Budget {
     limit_bytes: u64,
     left_bytes: Cell<u64>,
+    /// Size of the request that was refused.
+    refused_bytes: Cell<u128>,
 }
 
 /// The budget is used up.
@@ -31,7 +33,7 @@ pub(super) struct OverLimit;
 impl Budget {
     /// A budget of `limit_bytes`.
     pub(super) fn new(limit_bytes: u64) -> Budget {
-        Budget { limit_bytes, left_bytes: Cell::new(limit_bytes) }
+        Budget { limit_bytes, left_bytes: Cell::new(limit_bytes), refused_bytes: Cell::new(0) }
     }
 
     /// The whole budget.
@@ -39,11 +41,20 @@ impl Budget {
         self.limit_bytes
     }
 
+    /// What would have been needed for the request that was refused, with all before it.
+    pub(super) fn needed_bytes(&self) -> u128 {
+        u128::from(self.limit_bytes - self.left_bytes.get()) + self.refused_bytes.get()
+    }
+
     /// Takes room for `count` elements of `element_bytes`.
     pub(super) fn take(&self, count: usize, element_bytes: u64) -> Result<(), OverLimit> {
-        let needed = u64::try_from(count).ok().and_then(|count| count.checked_mul(element_bytes));
-        let left =
-            needed.and_then(|needed| self.left_bytes.get().checked_sub(needed)).ok_or(OverLimit)?;
+        // Both fit 64 bits, so the product fits 128.
+        let needed = count as u128 * u128::from(element_bytes);
+        let left = u64::try_from(needed).ok().and_then(|n| self.left_bytes.get().checked_sub(n));
+        let Some(left) = left else {
+            self.refused_bytes.set(needed);
+            return Err(OverLimit);
+        };
         self.left_bytes.set(left);
         Ok(())
     }

@@ -1,25 +1,86 @@
 //! Building blocks of ONNX files that both exports share.
 
 use prost::Message;
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
 use super::proto::{
     AttributeProto, AttributeType, DataType, Dimension, DimensionProto, GraphProto, ModelProto,
-    NodeProto, OperatorSetIdProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto,
+    ValueInfoProto,
 };
 use crate::graph::Window;
 use crate::infer::window_extents;
+use crate::tensor::{DType, Data, Tensor};
 
 /// The bytes of a file with this graph.
-pub(super) fn file(graph: GraphProto, opset: i64, ir_version: i64) -> Vec<u8> {
+pub(super) fn file(graph: &GraphProto, opset: i64, ir_version: i64) -> Vec<u8> {
+    file_with(graph, &[], opset, ir_version)
+}
+
+/// Field of the graph in a model, of a constant in a graph, and of the bytes in a constant.
+const GRAPH_FIELD: u32 = 7;
+const INITIALIZER_FIELD: u32 = 5;
+const RAW_DATA_FIELD: u32 = 9;
+
+/// The bytes of a file with this graph, which also gets `constants`, given without and with their elements. Fields of a
+/// message may stand in any order, so those with the elements come last and are copied once.
+pub(super) fn file_with(
+    graph: &GraphProto,
+    constants: &[(TensorProto, &Tensor)],
+    opset: i64,
+    ir_version: i64,
+) -> Vec<u8> {
     let model = ModelProto {
         ir_version,
         producer_name: "qcc".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        graph: Some(graph),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: opset }],
         ..ModelProto::default()
     };
-    model.encode_to_vec()
+    let field = |tag, length| key_len(tag) + encoded_len_varint(length as u64) + length;
+    let length = |(head, tensor): &(TensorProto, &Tensor)| {
+        head.encoded_len()
+            + field(RAW_DATA_FIELD, tensor.data.len() * element_bytes(tensor.dtype()))
+    };
+    let graph_length: usize = graph.encoded_len()
+        + constants.iter().map(|c| field(INITIALIZER_FIELD, length(c))).sum::<usize>();
+    let mut out = Vec::with_capacity(model.encoded_len() + field(GRAPH_FIELD, graph_length));
+    let begin = |out: &mut Vec<u8>, tag, length: usize| {
+        encode_key(tag, WireType::LengthDelimited, out);
+        encode_varint(length as u64, out);
+    };
+    out.extend(model.encode_to_vec());
+    begin(&mut out, GRAPH_FIELD, graph_length);
+    out.extend(graph.encode_to_vec());
+    for constant in constants {
+        begin(&mut out, INITIALIZER_FIELD, length(constant));
+        let (head, tensor) = constant;
+        out.extend(head.encode_to_vec());
+        begin(&mut out, RAW_DATA_FIELD, tensor.data.len() * element_bytes(tensor.dtype()));
+        put_elements(&mut out, &tensor.data);
+    }
+    out
+}
+
+fn element_bytes(dtype: DType) -> usize {
+    match dtype {
+        DType::F32 => 4,
+        DType::I64 => 8,
+        DType::Bool => 1,
+    }
+}
+
+/// Appends elements as ONNX stores them: little-endian.
+pub(super) fn put_elements(out: &mut Vec<u8>, data: &Data) {
+    match data {
+        Data::MappedF32(bytes) => out.extend_from_slice(bytes),
+        Data::F32(values) => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+        Data::SplatF32 { value, count } => {
+            out.extend(std::iter::repeat_n(value.to_le_bytes(), *count).flatten());
+        }
+        Data::I64(values) => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+        Data::Bool(values) => out.extend(values.iter().map(|&v| u8::from(v))),
+    }
 }
 
 /// A node of the standard domain.
@@ -66,7 +127,8 @@ pub(super) fn pool_attributes(
     attributes
 }
 
-fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
+/// An attribute of that type, still without its value.
+pub(super) fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
     AttributeProto { name: name.to_owned(), r#type: kind as i32, ..AttributeProto::default() }
 }
 

@@ -110,6 +110,19 @@ impl<'a, 'f> Attributes<'a, 'f> {
         Ok(self.list::<Run>(name)?.into_iter().collect())
     }
 
+    /// As [`Attributes::bytes`] if the attribute begins like bytes; else it is not taken.
+    pub(super) fn bytes_if_any(&mut self, name: &str) -> Result<Option<Vec<u8>>, ParseError> {
+        let is_bytes = |attribute: &Attribute<'_>| {
+            attribute.name == name
+                && matches!(attribute.value, AttributeValue::Atom(atom) if atom.starts_with("0x"))
+        };
+        if self.left.iter().any(|attribute| is_bytes(attribute)) {
+            self.bytes(name).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
     /// The bytes of `0x...`.
     pub(super) fn bytes(&mut self, name: &str) -> Result<Vec<u8>, ParseError> {
         let atom = self.atom(name)?;

@@ -9,7 +9,7 @@ use super::syntax::{File, Statement, TypedValue, parse};
 use super::write::{List, Quoted, Runs, ValueName, write_hex, write_names, write_window};
 use crate::function::{Function, FunctionError};
 use crate::graph::{Graph, Interpolation, Node, Op, Value, ValueId};
-use crate::tensor::{DType, Data, Tensor};
+use crate::tensor::{DType, Data, Tensor, element_count};
 
 /// Constants with more elements are written as bytes.
 const MAX_INLINE: usize = 16;
@@ -27,7 +27,7 @@ impl Display for Graph {
         f.write_str(" {\n")?;
         for value in &self.values {
             if let Some(tensor) = &value.constant {
-                write!(f, "  {} = const data=", Typed(value))?;
+                write!(f, "  {} = const ", Typed(value))?;
                 write_data(f, &tensor.data)?;
                 f.write_str("\n")?;
             }
@@ -55,9 +55,18 @@ impl Display for Typed<'_> {
 }
 
 fn write_data(f: &mut Formatter<'_>, data: &Data) -> fmt::Result {
+    if let Data::SplatF32 { value, .. } = data {
+        f.write_str("splat=")?;
+        return match value.is_nan() {
+            true => write_hex(f, value.to_le_bytes().into_iter()),
+            false => write!(f, "{value:?}"),
+        };
+    }
+    f.write_str("data=")?;
     // Digits would lose which NaN it is.
     let inline = data.len() <= MAX_INLINE;
     match data {
+        Data::SplatF32 { .. } => Ok(()),
         Data::Bool(values) if inline => write!(f, "{}", List(values)),
         Data::Bool(values) => write_hex(f, values.iter().map(|&v| u8::from(v))),
         Data::I64(values) if inline => write!(f, "{}", List(values)),
@@ -196,7 +205,9 @@ fn read_constant(
         return Err(ParseError::new(file.source, operand.at, message));
     }
     let mut attributes = Attributes::new(file.source, statement.op, &statement.attributes)?;
-    let data = if attributes.is_list("data") {
+    let data = if attributes.has("splat") {
+        read_splat(file, statement, &mut attributes, declared)?
+    } else if attributes.is_list("data") {
         match declared.dtype {
             DType::F32 => Data::F32(attributes.list("data")?),
             DType::I64 => Data::I64(attributes.list("data")?),
@@ -231,6 +242,27 @@ fn read_constant(
         ParseError::new(file.source, statement.op, error.to_string())
     };
     Tensor::new(declared.shape.clone(), data).map_err(misfit)
+}
+
+/// One float, in digits or as bytes, that every element of the declared shape is.
+fn read_splat(
+    file: &File<'_>,
+    statement: &Statement<'_>,
+    attributes: &mut Attributes<'_, '_>,
+    declared: &Value,
+) -> Result<Data, ParseError> {
+    let misfit = |message: &str| ParseError::new(file.source, statement.op, message.to_owned());
+    if declared.dtype != DType::F32 {
+        return Err(misfit("only floats can be given as `splat`"));
+    }
+    let count = element_count(&declared.shape).ok_or_else(|| misfit("the shape is too large"))?;
+    let value = match attributes.bytes_if_any("splat")? {
+        Some(bytes) => f32::from_le_bytes(
+            bytes.try_into().map_err(|_| misfit("`splat` must be a number or four bytes"))?,
+        ),
+        None => attributes.value("splat")?,
+    };
+    Ok(Data::SplatF32 { value, count })
 }
 
 fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<Op, ParseError> {

@@ -105,6 +105,9 @@ fn constants_of_every_kind_are_exact() {
         Tensor::new(vec![20], Data::Bool((0..20).map(|i| i % 3 == 0).collect())).unwrap(),
         Tensor::from_f32(&[], vec![2.5]).unwrap(),
         Tensor::from_f32(&[0], vec![]).unwrap(),
+        Tensor::new(vec![4, 9], Data::SplatF32 { value: 0.1, count: 36 }).unwrap(),
+        Tensor::new(vec![2], Data::SplatF32 { value: f32::from_bits(0xffc0_1234), count: 2 })
+            .unwrap(),
     ];
     for tensor in constants {
         graph.values[1].dtype = tensor.dtype();

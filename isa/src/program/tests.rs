@@ -178,7 +178,7 @@ fn forged_payloads_are_named() {
     insta::assert_snapshot!(refused(SectionKind::Hardware, |p| p.push(b' ')), @"hardware at byte 8: text is not in the canonical form");
     insta::assert_snapshot!(refused(SectionKind::Hardware, |p| p[21] = b'7'), @"hardware at byte 8: `array_rows` = 7: must be a power of two");
     insta::assert_snapshot!(refused(SectionKind::Meta, |p| p.push(b' ')), @"meta at byte 0: text is not in the canonical form");
-    insta::assert_snapshot!(refused(SectionKind::Meta, |p| p[2] = b'M'), @"meta at byte 0: unknown field `Model`, expected one of `model`, `model_sha256`, `shapes`, `compiler`, `weight_bits`, `act_bits`, `calibration`, `sample_hashes`, `labels`, `preprocess` at line 1 column 8");
+    insta::assert_snapshot!(refused(SectionKind::Meta, |p| p[2] = b'M'), @"meta at byte 0: unknown field `Model`, expected one of `model`, `model_sha256`, `shapes`, `compiler`, `weight_bits`, `act_bits`, `calibration`, `sample_hashes`, `labels`, `preprocess`, `random_weights` at line 1 column 8");
 }
 
 /// All faults of a changed sample.

@@ -54,6 +54,7 @@ impl Report {
                 hash: file.hash.clone(),
                 weight_bits: program.meta.weight_bits.into(),
                 act_bits: program.meta.act_bits.into(),
+                random_weights_seed: program.meta.random_weights.map(|how| how.seed),
                 schema: file.schema,
             },
             cycles: Cycles {

@@ -51,6 +51,8 @@ objects! {
         weight_bits: u32 = "bits";
         /// Bits of most activations.
         act_bits: u32 = "bits";
+        /// Seed of the weights, where they are random and not those of the file.
+        random_weights_seed: Option<u64> = "seed";
         /// Version of the program file format.
         schema: u32 = "version";
     }

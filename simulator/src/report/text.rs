@@ -54,8 +54,12 @@ impl Report {
 
     fn head(&self, text: &mut String) {
         let hardware = &self.hardware;
+        let weights = match self.program.random_weights_seed {
+            Some(seed) => format!(" with random weights (seed {seed})"),
+            None => String::new(),
+        };
         let title = format!(
-            "{}, {}-bit weights, {}-bit activations, on {}x{} PEs, {} KiB scratchpad, {} B/cycle DRAM",
+            "{}{weights}, {}-bit weights, {}-bit activations, on {}x{} PEs, {} KiB scratchpad, {} B/cycle DRAM",
             printable(&self.program.model),
             self.program.weight_bits,
             self.program.act_bits,

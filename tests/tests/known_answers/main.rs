@@ -28,7 +28,7 @@ fn check(case: &Case, index: usize) {
         .unwrap_or_else(|e| panic!("{what}: {e}"));
     let x = ramp(case.input, 1);
     let run = |graph: &ir::graph::Graph| {
-        let float = FloatModel::load(&save_without_dilated_pools(graph)).unwrap();
+        let float = FloatModel::load(save_without_dilated_pools(graph)).unwrap();
         let input = FloatTensor { shape: case.input.to_vec(), data: x.clone() };
         let input = (graph.values[graph.inputs[0].0 as usize].name.as_str(), input);
         float.run(&[input], &["y"]).unwrap().remove(0)

@@ -206,14 +206,12 @@ impl<'a> Run<'a> {
     }
 
     fn float(&self) -> Result<Option<Reference>, CliError> {
-        let meta = &self.program.meta;
-        // The program's inputs have every extent fixed; symbolic dimensions of the file were given when compiling.
         if let Some(path) = &self.args.float {
-            return Reference::open(path, &meta.model_sha256, &meta.shapes).map(Some);
+            return Reference::open(path, self.program).map(Some);
         }
         match &self.program.float_model {
             Some(bytes) if self.args.data.is_some() => {
-                Reference::embedded(bytes.clone(), &meta.shapes).map(Some)
+                Reference::embedded(bytes.clone(), self.program).map(Some)
             }
             _ => Ok(None),
         }

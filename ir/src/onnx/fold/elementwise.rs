@@ -60,6 +60,10 @@ pub(in crate::onnx) fn combine(
     integer: Integer2,
 ) -> Result<Tensor, NodeError> {
     let (shape, pairs) = pairs(node, a, b)?;
+    if let Some((x, y)) = a.f32_splat().zip(b.f32_splat()) {
+        let count = shape.iter().product();
+        return Ok(Tensor { shape, data: Data::SplatF32 { value: float(x, y), count } });
+    }
     let data = match (&a.data, &b.data) {
         (Data::I64(x), Data::I64(y)) => {
             let values: Option<_> = pairs.map(|(i, j)| integer(x[i], y[j])).collect();

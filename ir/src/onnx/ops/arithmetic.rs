@@ -31,13 +31,12 @@ pub(super) fn mean(node: &mut NodeCtx<'_>) -> Imported {
     if node.n_inputs() == 1 {
         return node.forward(0);
     }
-    let Tensor { shape, data: Data::F32(mut sums) } = accumulate(node, |a, b| a + b, |_, _| None)?
-    else {
-        return Err(NodeError::Arithmetic.into());
-    };
+    let mut sums = accumulate(node, |a, b| a + b, |_, _| None)?;
     let count = node.n_inputs() as f32;
-    sums.iter_mut().for_each(|sum| *sum /= count);
-    node.set_constant(Tensor { shape, data: Data::F32(sums) })
+    for sum in sums.f32_mut().into_iter().flatten() {
+        *sum /= count;
+    }
+    node.set_constant(sums)
 }
 
 fn modulo(node: &mut NodeCtx<'_>) -> Imported {
@@ -66,7 +65,7 @@ fn modulo(node: &mut NodeCtx<'_>) -> Imported {
 pub(super) fn pow(node: &mut NodeCtx<'_>) -> Imported {
     let (base, exponent) = (node.required_constant(0)?, node.required_constant(1)?);
     let result = match (&base.data, &exponent.data) {
-        (Data::I64(bases), Data::F32(_) | Data::MappedF32(_)) => {
+        (Data::I64(bases), Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. }) => {
             let exponents: Vec<f32> = node.floats(1)?;
             let (shape, pairs) = pairs(node, base, exponent)?;
             let powers: Option<_> = pairs
@@ -74,7 +73,7 @@ pub(super) fn pow(node: &mut NodeCtx<'_>) -> Imported {
                 .collect();
             Tensor { shape, data: Data::I64(powers.ok_or(NodeError::Arithmetic)?) }
         }
-        (Data::F32(_) | Data::MappedF32(_), Data::I64(exponents)) => {
+        (Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. }, Data::I64(exponents)) => {
             let data = Data::F32(exponents.iter().map(|&v| v as f32).collect());
             let exponent = Tensor { shape: exponent.shape.clone(), data };
             combine(node, base, &exponent, libm::powf, integer_pow)?

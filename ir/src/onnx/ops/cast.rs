@@ -136,7 +136,9 @@ fn convert(node: &mut NodeCtx<'_>, target: Target) -> Imported {
             Data::I64(values.iter().map(|&v| i64::from(v)).collect())
         }
         (Data::Bool(values), Target::Bool) => Data::Bool(values.clone()),
-        (Data::F32(_) | Data::MappedF32(_), target) => from_floats(node, target)?,
+        (Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. }, target) => {
+            from_floats(node, target)?
+        }
     };
     let shape = tensor.shape.clone();
     node.set_constant(Tensor { shape, data })

@@ -119,10 +119,11 @@ fn constant_of_shape(node: &mut NodeCtx<'_>) -> Imported {
     node.reserve(count, if matches!(value, Data::I64(_)) { 8 } else { 4 })?;
     let value = Tensor { shape: vec![1], data: value };
     let data = match (&value.data, value.f32_scalar()) {
-        (_, Some(float)) => Data::F32(vec![float; count]),
+        // Counted in full above: sooner or later somebody wants the elements.
+        (_, Some(value)) => Data::SplatF32 { value, count },
         (Data::I64(values), _) => Data::I64(vec![values[0]; count]),
         (Data::Bool(values), _) => Data::Bool(vec![values[0]; count]),
-        (Data::F32(_) | Data::MappedF32(_), None) => {
+        (Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. }, None) => {
             return Err(NodeError::MissingAttribute("value").into());
         }
     };

@@ -204,6 +204,10 @@ fn fold(node: &mut NodeCtx<'_>, attributes: Attributes, formula: &str) -> Import
             };
             Data::I64(values.iter().map(value).collect::<Option<_>>().ok_or(NodeError::Arithmetic)?)
         }
+        Data::SplatF32 { value, count } => {
+            let value = function.evaluate((*value).into()) as f32;
+            Data::SplatF32 { value, count: *count }
+        }
         data => {
             let wrong =
                 NodeError::OperandType { operand: 0, found: data.dtype(), expected: DType::F32 };

@@ -134,7 +134,7 @@ fn large_constants_are_refused_before_they_are_made() {
     };
     assert_has(
         &bomb(&[1 << 40]).refusal(),
-        "constants need more than 4294967296 bytes of memory (at `constantofshape`)",
+        "constants need more than 4294967296 bytes of memory (at `constantofshape`): 4398046511112 bytes up to there; hint: raise `--max-constant-bytes`",
     );
     assert_has(&bomb(&[i64::MAX, i64::MAX]).refusal(), "larger than the address space");
     assert_has(&bomb(&[i64::MAX, 0, i64::MAX]).refusal(), "larger than the address space");
@@ -147,4 +147,27 @@ fn large_constants_are_refused_before_they_are_made() {
     let mut growing = Tiny::new(13).input("x", "1").floats("a", &[1000, 1]).floats("b", &[1, 1000]);
     growing = growing.node("Add a b -> k", &[]).node("Add x k -> y", &[]);
     assert!(growing.load_with(&limit(1_000_000)).is_err());
+}
+
+#[test]
+fn a_repeated_value_stays_compact() {
+    let made = |line: &str| {
+        Tiny::new(13)
+            .input("x", "1,3,4")
+            .ints("s", &[4, 3])
+            .node("ConstantOfShape s -> k", &[tensor("value", floats_tensor("", &[1], &[0.5]))])
+            .float_values("two", &[], &[2.0])
+            .node(line, &[])
+    };
+    let add = |tiny: Tiny| tiny.node("Add x k2 -> y", &[]).text();
+    let splat = |value: &str| format!("%k2: f32[3, 4] = const splat={value}\n");
+    assert_has(&add(made("Transpose k -> k2")), &splat("0.5"));
+    let shifted = made("Mul k two -> k1").node("Transpose k1 -> k2", &[]);
+    assert_has(&add(shifted), &splat("1.0"));
+    assert_has(&add(made("Neg k -> k1").node("Transpose k1 -> k2", &[])), &splat("-0.5"));
+    // As weights of a dense layer too.
+    let dense = made("Identity k -> w").node("MatMul x2 w -> y", &[]).with(|model| {
+        graph(model).input[0] = info("x2", DataType::Float, "1,4");
+    });
+    assert_has(&dense.text(), "%w.transposed: f32[3, 4] = const splat=0.5");
 }

@@ -35,6 +35,18 @@ proptest! {
 }
 
 #[test]
+fn repeated_values_are_written_as_such() {
+    let text = "graph \"g\" (%x: f32[1, 500, 500]) -> (%y) {
+  %k: f32[500, 500] = const splat=0.25
+  %y: f32[1, 500, 500] = add \"a\"(%x, %k)
+}
+";
+    let graph: Graph = text.parse().unwrap();
+    assert!(save(&graph).len() < 1000);
+    assert_eq!(reload(&graph).to_string(), text);
+}
+
+#[test]
 fn a_dense_layer_on_many_axes_keeps_its_values() {
     let text = "graph \"g\" (%x: f32[2, 4, 3]) -> (%y) {
   %w: f32[2, 3] = const data=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
