@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use isa::Hardware;
+use isa::{Hardware, Program};
 
 use crate::error::{CliError, read_file};
 use crate::output::{Talk, Verbosity};
@@ -128,6 +128,23 @@ impl MachineArgs {
         }
         hw.validate().map_err(CliError::refused)?;
         Ok(hw)
+    }
+}
+
+impl MachineArgs {
+    /// Gives a program this machine; only parameters that change nothing but time may differ from its own.
+    pub(crate) fn retime(&self, program: &mut Program) -> Result<(), CliError> {
+        let hw = self.machine(program.hardware.clone())?;
+        let fixed = program.hardware.incompatible_with(&hw);
+        if !fixed.is_empty() {
+            let names: Vec<String> = fixed.iter().map(|n| format!("`{n}`")).collect();
+            return Err(CliError::Refused(format!(
+                "{} cannot change after compilation\n  hint: qcc --set compiles for another machine",
+                names.join(", ")
+            )));
+        }
+        program.hardware = hw;
+        Ok(())
     }
 }
 

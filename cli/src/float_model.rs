@@ -13,6 +13,28 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{CliError, describe};
 
+/// The float graph that a program holds.
+pub(crate) fn embedded_graph(onnx: Vec<u8>, meta: &Meta) -> Result<Graph, CliError> {
+    Ok(load_bytes(Bytes::from(onnx), &options(meta)).map_err(CliError::refused)?.graph)
+}
+
+/// Reads the float graph of a file, with what it refers to, and checks that it is the one the program was compiled from.
+pub(crate) fn open_graph(path: &Path, meta: &Meta) -> Result<Graph, CliError> {
+    let sha256 = &meta.model_sha256;
+    let found = sha256_of_file(path)?;
+    if found != *sha256 {
+        return Err(CliError::in_file(
+            path,
+            format!(
+                "is not the model this program was compiled from (sha256 {}.., expected {}..)",
+                &found[..12],
+                sha256.get(..12).unwrap_or(sha256)
+            ),
+        ));
+    }
+    Ok(load(path, &options(meta)).map_err(CliError::refused)?.graph)
+}
+
 /// A float network ready to run on samples.
 pub(crate) struct Reference {
     model: FloatModel,
@@ -23,27 +45,13 @@ pub(crate) struct Reference {
 impl Reference {
     /// From the bytes of the original ONNX file as the program stores them.
     pub(crate) fn embedded(onnx: Vec<u8>, program: &Program) -> Result<Reference, CliError> {
-        let options = options(&program.meta);
-        let model = load_bytes(Bytes::from(onnx), &options).map_err(CliError::refused)?;
-        Reference::new(model.graph, program)
+        Reference::new(embedded_graph(onnx, &program.meta)?, program)
     }
 
     /// Reads the file, with what it refers to, and checks that it is the one the program was compiled from.
     pub(crate) fn open(path: &Path, program: &Program) -> Result<Reference, CliError> {
-        let sha256 = &program.meta.model_sha256;
-        let found = sha256_of_file(path)?;
-        if found != *sha256 {
-            return Err(CliError::in_file(
-                path,
-                format!(
-                    "is not the model this program was compiled from (sha256 {}.., expected {}..)",
-                    &found[..12],
-                    sha256.get(..12).unwrap_or(sha256)
-                ),
-            ));
-        }
-        let model = load(path, &options(&program.meta)).map_err(CliError::refused)?;
-        Reference::new(model.graph, program).map_err(|e| CliError::in_file(path, e))
+        let graph = open_graph(path, &program.meta)?;
+        Reference::new(graph, program).map_err(|e| CliError::in_file(path, e))
     }
 
     /// With the weights that the program was compiled with.

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod compile;
+mod explain;
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ pub(crate) fn main() -> ExitCode {
         None => compile::compile_command(&cli.compile, talk),
         Some(Command::Ops) => crate::output::print(&ir::onnx::supported_ops_manual()),
         Some(Command::Passes) => crate::output::print(&passes()),
+        Some(Command::Explain(args)) => explain::explain_command(args),
         Some(Command::Fetch { name: None, output }) => crate::fetch::list(output),
         Some(Command::Fetch { name: Some(name), output }) => {
             crate::fetch::fetch(name, output, talk)

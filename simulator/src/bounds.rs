@@ -14,17 +14,19 @@
 //!
 //! Both run side by side at best, so the bound of the whole is the larger of the two.
 
-use isa::access::Stream;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use isa::access::Space;
 use isa::hardware::{activation_passes, k_rows_per_pe};
-use isa::layout;
 use isa::program::{Class, IoBinding, NodeInfo, Unit};
-use isa::{Hardware, Program};
+use isa::{Engine, Hardware, Program};
 
 use crate::report::ReportError;
 use crate::work;
 
 /// Lower bounds of one program on its machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LowerBounds {
     /// Cycles that the multipliers need.
     pub compute_cycles: u64,
@@ -32,6 +34,19 @@ pub struct LowerBounds {
     pub dram_cycles: u64,
     /// What must cross the DRAM bus.
     pub footprint: Footprint,
+    /// Bounds of each node taken by itself, indexed as [`Program::nodes`].
+    pub nodes: Vec<NodeBound>,
+}
+
+/// Lower bounds of one node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeBound {
+    /// Cycles of its multiply-accumulates at the peak of the unit that does them.
+    pub compute_cycles: u64,
+    /// Cycles of its `dram_bytes` at the bandwidth of the bus.
+    pub dram_cycles: u64,
+    /// Bytes of the footprint that it is the first to load, or that it stores.
+    pub dram_bytes: u64,
 }
 
 impl LowerBounds {
@@ -40,12 +55,18 @@ impl LowerBounds {
     /// # Errors
     /// [`ReportError::Illegal`] for a word that the machine cannot execute.
     pub fn of(program: &Program, hardware: &Hardware) -> Result<LowerBounds, ReportError> {
-        let footprint = Footprint::of(program)?;
+        let (footprint, shares) = Footprint::with_shares(program)?;
         let bandwidth = u64::from(hardware.dram_bytes_per_cycle.max(1));
+        let bound = |(node, dram_bytes): (&NodeInfo, u64)| NodeBound {
+            compute_cycles: Peak::of(node, hardware).map_or(0, |peak| peak.cycles()),
+            dram_cycles: dram_bytes.div_ceil(bandwidth),
+            dram_bytes,
+        };
         Ok(LowerBounds {
             compute_cycles: compute_cycles(&program.nodes, hardware),
             dram_cycles: footprint.total_bytes().div_ceil(bandwidth),
             footprint,
+            nodes: program.nodes.iter().zip(shares).map(bound).collect(),
         })
     }
 
@@ -79,6 +100,38 @@ pub fn array_quarters_per_cycle(hardware: &Hardware) -> u128 {
 #[must_use]
 pub fn lane_macs_per_cycle(hardware: &Hardware) -> u128 {
     u128::from(hardware.vector_lanes) * u128::from(hardware.depthwise_taps)
+}
+
+/// The multiplications of a node and the unit that does them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peak {
+    /// Engine of the unit.
+    pub engine: Engine,
+    /// What the node needs, in parts of a cycle of one multiplier.
+    pub needed: u128,
+    /// What all multipliers of the unit do of it in one cycle.
+    pub rate: u128,
+}
+
+impl Peak {
+    /// `None` for a node on no unit that multiplies.
+    #[must_use]
+    pub fn of(node: &NodeInfo, hardware: &Hardware) -> Option<Peak> {
+        let (engine, needed, rate) = match node.unit {
+            Unit::Array => {
+                (Engine::Mxu, pe_quarter_cycles(node), array_quarters_per_cycle(hardware))
+            }
+            Unit::Vector => (Engine::Vpu, node.macs.into(), lane_macs_per_cycle(hardware)),
+            Unit::None => return None,
+        };
+        Some(Peak { engine, needed, rate })
+    }
+
+    /// Whole cycles at the full rate.
+    #[must_use]
+    pub fn cycles(&self) -> u64 {
+        u64::try_from(self.needed.div_ceil(self.rate.max(1))).unwrap_or(u64::MAX)
+    }
 }
 
 /// The compute bound of a network.
@@ -119,37 +172,47 @@ impl Footprint {
     /// # Errors
     /// [`ReportError::Illegal`] for a word that the machine cannot execute.
     pub fn of(program: &Program) -> Result<Footprint, ReportError> {
-        let constants = program.constants_base
-            ..program.constants_base.saturating_add(program.constants.len() as u64);
+        Footprint::with_shares(program).map(|(footprint, _)| footprint)
+    }
+
+    /// As [`of`](Self::of), with the bytes of each node: those that no earlier word loads, and the outputs it stores. They sum to the
+    /// whole if every word that transfers belongs to a node and every output is stored.
+    fn with_shares(program: &Program) -> Result<(Footprint, Vec<u64>), ReportError> {
+        let constants = program.constants_bytes();
         let inputs: Vec<_> = bindings(program, &program.inputs).collect();
-        let (mut weights, mut params, mut read_inputs) =
-            (Cover::default(), Cover::default(), Cover::default());
+        let outputs: Vec<_> = bindings(program, &program.outputs).collect();
+        let mut covers: [Cover; 4] = Default::default();
+        let [weights, all_constants, read_inputs, stored] = &mut covers;
+        let mut shares = vec![0; program.nodes.len()];
         work::for_each(program, |step| {
-            if let Some(access) = step.accesses.iter().find(|a| a.stream == Stream::LoadRead) {
+            let mut share = 0;
+            for access in step.accesses.iter().filter(|access| access.space == Space::Dram) {
                 for run in work::intervals(&access.rows) {
                     let run = run.start.max(0).unsigned_abs()..run.end.max(0).unsigned_abs();
-                    let class =
-                        if step.note.class == Class::Weights { &mut weights } else { &mut params };
-                    class.add(&run, &constants);
-                    for input in &inputs {
-                        read_inputs.add(&run, input);
+                    if access.write {
+                        share += outputs.iter().map(|at| stored.add(&run, at)).sum::<u64>();
+                        continue;
                     }
+                    if step.note.class == Class::Weights {
+                        weights.add(&run, &constants);
+                    }
+                    share += all_constants.add(&run, &constants);
+                    share += inputs.iter().map(|at| read_inputs.add(&run, at)).sum::<u64>();
                 }
             }
+            if let Some(sum) = shares.get_mut(step.note.node as usize) {
+                *sum += share;
+            }
         })?;
-        let mut outputs = Cover::default();
-        for output in bindings(program, &program.outputs) {
-            outputs.add(&output, &output);
-        }
-        let weights_bytes = weights.bytes();
-        // A byte loaded as both is read once at least.
-        weights.runs.append(&mut params.runs);
-        Ok(Footprint {
-            weights_bytes,
-            params_bytes: weights.bytes() - weights_bytes,
-            inputs_bytes: read_inputs.bytes(),
-            outputs_bytes: outputs.bytes(),
-        })
+        let mut declared = Cover::default();
+        let footprint = Footprint {
+            weights_bytes: weights.bytes,
+            // A byte loaded as both is read once at least.
+            params_bytes: all_constants.bytes - weights.bytes,
+            inputs_bytes: read_inputs.bytes,
+            outputs_bytes: outputs.iter().map(|at| declared.add(at, at)).sum(),
+        };
+        Ok((footprint, shares))
     }
 
     /// All of them.
@@ -164,44 +227,39 @@ type Bytes = std::ops::Range<u64>;
 
 /// DRAM ranges of inputs or outputs.
 fn bindings(program: &Program, bindings: &[IoBinding]) -> impl Iterator<Item = Bytes> {
-    bindings.iter().filter_map(|binding| {
-        let tensor = program.tensors.get(binding.tensor as usize)?;
-        let bytes = layout::dram_bytes(tensor.shape, tensor.bits);
-        Some(binding.dram..binding.dram.saturating_add(bytes))
-    })
+    bindings.iter().map(|binding| program.binding_bytes(binding))
 }
 
-/// A set of bytes, as runs that may overlap.
+/// A set of bytes.
 #[derive(Default)]
 struct Cover {
-    runs: Vec<Bytes>,
+    /// End of each run by its start; runs neither overlap nor touch.
+    runs: BTreeMap<u64, u64>,
+    /// How many bytes.
+    bytes: u64,
 }
 
 impl Cover {
-    /// Adds what `run` and `limits` share.
-    fn add(&mut self, run: &Bytes, limits: &Bytes) {
+    /// Adds what `run` and `limits` share. Returns how many bytes of it are new.
+    fn add(&mut self, run: &Bytes, limits: &Bytes) -> u64 {
         let (start, end) = (run.start.max(limits.start), run.end.min(limits.end));
         if start >= end {
-            return;
+            return 0;
         }
-        match self.runs.last_mut() {
-            Some(last) if last.end == start => last.end = end,
-            _ => self.runs.push(start..end),
+        let mut new = end - start;
+        let mut joined = start..end;
+        // The run that begins before, and those that begin inside or right behind.
+        let before = self.runs.range(..=start).next_back().filter(|(_, last)| **last >= start);
+        let inside = self.runs.range((Bound::Excluded(start), Bound::Included(end)));
+        let touching: Vec<Bytes> = before.into_iter().chain(inside).map(|(&s, &e)| s..e).collect();
+        for old in touching {
+            new -= old.end.min(end) - old.start.max(start);
+            joined = joined.start.min(old.start)..joined.end.max(old.end);
+            self.runs.remove(&old.start);
         }
-    }
-
-    /// Distinct bytes. Leaves the runs sorted and disjoint.
-    fn bytes(&mut self) -> u64 {
-        self.runs.sort_unstable_by_key(|run| run.start);
-        let mut joined: Vec<Bytes> = Vec::with_capacity(self.runs.len());
-        for run in self.runs.drain(..) {
-            match joined.last_mut() {
-                Some(last) if run.start <= last.end => last.end = last.end.max(run.end),
-                _ => joined.push(run),
-            }
-        }
-        self.runs = joined;
-        self.runs.iter().map(|run| run.end - run.start).sum()
+        self.runs.insert(joined.start, joined.end);
+        self.bytes += new;
+        new
     }
 }
 
@@ -263,6 +321,11 @@ mod tests {
         let slow = Hardware { dram_bytes_per_cycle: 1, ..program.hardware.clone() };
         let bounds = LowerBounds::of(&program, &slow).unwrap();
         assert_eq!((bounds.dram_cycles, bounds.compute_cycles), (1126, 38));
+        // The second node loads its table, works in place and stores the output.
+        let bytes: Vec<u64> = bounds.nodes.iter().map(|node| node.dram_bytes).collect();
+        assert_eq!(bytes, [324 + 96 + 90, 256 + 360]);
+        let computes: Vec<u64> = bounds.nodes.iter().map(|node| node.compute_cycles).collect();
+        assert_eq!(computes, [38, 0]);
         assert_eq!(bounds.total_cycles(), 1126);
     }
 
@@ -296,10 +359,14 @@ mod tests {
             let mut cover = Cover::default();
             let mut bytes = std::collections::BTreeSet::new();
             for (start, len) in runs {
-                cover.add(&(start..start + len), &limits);
+                let before = bytes.len();
                 bytes.extend((start..start + len).filter(|b| limits.contains(b)));
+                let new = (bytes.len() - before) as u64;
+                prop_assert_eq!(cover.add(&(start..start + len), &limits), new);
+                prop_assert_eq!(cover.bytes, bytes.len() as u64);
+                let ends: Vec<_> = cover.runs.iter().collect();
+                prop_assert!(ends.windows(2).all(|pair| pair[0].1 < pair[1].0));
             }
-            prop_assert_eq!(cover.bytes(), bytes.len() as u64);
         }
     }
 }

@@ -4,12 +4,14 @@ pub mod area;
 pub mod bounds;
 pub mod energy;
 pub mod exec;
+pub mod explain;
 pub mod machine;
 mod memory;
 pub mod occupancy;
 pub mod report;
 pub mod trace;
 pub mod waves;
+mod wording;
 pub mod work;
 
 #[cfg(test)]

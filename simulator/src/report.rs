@@ -4,15 +4,15 @@
 //! [`schema_markdown`] follow from that list. Key order is the order of declaration. Values that a run did not measure are `null`, so
 //! that every report has the same keys.
 
-mod build;
+pub(crate) mod build;
 mod csv;
-mod declare;
+pub(crate) mod declare;
 mod error;
 mod schema;
-mod text;
+pub(crate) mod text;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use build::ProgramFile;
 pub use declare::{Key, keys, schema_markdown};

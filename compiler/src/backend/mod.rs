@@ -33,7 +33,7 @@ use plan::{Plan, Target, plan};
 pub use reference::{ReferenceError, reference_graph};
 use steps::is_depthwise;
 use stream::Task;
-use tiling::Tiling;
+use tiling::{Buffer, Order, Role, Tiling};
 
 /// Why no program could be made.
 #[derive(Debug, thiserror::Error)]
@@ -206,15 +206,25 @@ fn node_info(graph: &QGraph, plan: &Plan, step: usize) -> NodeInfo {
     }
 }
 
-/// A tiling for people: pixels, channel blocks, and how many buffers.
+/// A tiling for people: pixels, channel blocks, which loop runs outside, and how many slots each buffer has.
 fn describe(t: &Tiling) -> String {
-    let buffers: Vec<String> = t
-        .buffers
-        .iter()
-        .map(|b| format!("{:?} {}x{}", b.role, b.slots, b.rows).to_lowercase())
-        .collect();
+    let buffer = |b: &Buffer| {
+        let role = match b.role {
+            Role::Input(i) => format!("input {i}"),
+            Role::Weights => "weights".to_owned(),
+            Role::Output => "output".to_owned(),
+        };
+        let slots = if b.slots == 1 { "slot" } else { "slots" };
+        format!("{role} {} {slots} of {} rows", b.slots, b.rows)
+    };
+    let outside = match t.order {
+        Order::PixelsOuter => "pixels",
+        Order::ChannelsOuter => "channels",
+    };
+    let buffers: Vec<String> = t.buffers.iter().map(buffer).collect();
+    let blocks = if t.blocks == 1 { "block" } else { "blocks" };
     format!(
-        "{}x{} pixels, {} blocks; {}",
+        "{}x{} pixels, {} {blocks}, {outside} outside; {}",
         t.th,
         t.tw,
         t.blocks,

@@ -1,17 +1,17 @@
 //! From a program and its timing to a report.
 
-use isa::program::{NodeInfo, Unit};
+use isa::program::NodeInfo;
 use isa::{Engine, Hardware, Program};
 use timing::{Bucket, EngineCycles, LayerTime, Timing, TrafficClass};
 
 use super::error::ReportError;
 use super::schema::{
-    Accuracy, Area, BoundCycles, Buckets, Check, Cycles, Energy, Engines, Layer, Memory, Moved,
-    ProgramFacts, ReadWrite, Report, SCHEMA_VERSION, ScratchpadStreams, Span, Time, Traffic,
-    TrafficClasses, Utilization, Waits,
+    Accuracy, Area, BoundCycles, Buckets, Check, Cycles, Energy, Engines, Layer, LayerBound,
+    Memory, Moved, ProgramFacts, ReadWrite, Report, SCHEMA_VERSION, ScratchpadStreams, Span, Time,
+    Traffic, TrafficClasses, Utilization, Waits,
 };
 use crate::area;
-use crate::bounds::{self, LowerBounds};
+use crate::bounds::{self, LowerBounds, NodeBound, Peak};
 use crate::energy;
 use crate::occupancy::{Occupancy, check_instructions};
 use crate::work::{ProgramWork, ScratchpadBytes, Work};
@@ -46,7 +46,7 @@ impl Report {
         let dram = dram_traffic(timing);
         let energy = energy::Energy::of(&work.total, sum(timing), hardware);
         let area = area::Area::of(hardware);
-        let layers = program.nodes.iter().zip(&timing.layers).zip(&work.nodes);
+        let layers = program.nodes.iter().zip(&timing.layers).zip(&work.nodes).zip(&bounds.nodes);
         Ok(Report {
             schema_version: SCHEMA_VERSION,
             program: ProgramFacts {
@@ -104,7 +104,9 @@ impl Report {
             accuracy: Accuracy::default(),
             check: Check::default(),
             top5: Vec::new(),
-            layers: layers.map(|((node, time), work)| layer(node, time, work, hardware)).collect(),
+            layers: layers
+                .map(|(((node, time), work), bound)| layer(node, time, work, bound, hardware))
+                .collect(),
             hardware: hardware.clone(),
         })
     }
@@ -137,7 +139,7 @@ fn check_balance(program: &Program, timing: &Timing) -> Result<(), ReportError> 
     Ok(())
 }
 
-fn engines(cycles: &[EngineCycles; 4]) -> Engines<Buckets> {
+pub(crate) fn engines(cycles: &[EngineCycles; 4]) -> Engines<Buckets> {
     let of = |engine: Engine| buckets(&cycles[engine.index()]);
     Engines {
         load: of(Engine::Load),
@@ -147,7 +149,7 @@ fn engines(cycles: &[EngineCycles; 4]) -> Engines<Buckets> {
     }
 }
 
-fn buckets(cycles: &EngineCycles) -> Buckets {
+pub(crate) fn buckets(cycles: &EngineCycles) -> Buckets {
     Buckets {
         busy: cycles[Bucket::Busy],
         wait: Waits {
@@ -227,7 +229,13 @@ fn mac_utilization(nodes: &[NodeInfo], hardware: &Hardware, cycles: u64) -> f64 
     share(needed, bounds::array_quarters_per_cycle(hardware) * u128::from(cycles))
 }
 
-fn layer(node: &NodeInfo, time: &LayerTime, work: &Work, hardware: &Hardware) -> Layer {
+fn layer(
+    node: &NodeInfo,
+    time: &LayerTime,
+    work: &Work,
+    bound: &NodeBound,
+    hardware: &Hardware,
+) -> Layer {
     Layer {
         node: node.name.clone(),
         op: node.op.clone(),
@@ -237,6 +245,12 @@ fn layer(node: &NodeInfo, time: &LayerTime, work: &Work, hardware: &Hardware) ->
         macs: node.macs,
         utilization: layer_utilization(node, time, hardware),
         dram: moved(work.dram),
+        lower_bound: LayerBound {
+            compute: bound.compute_cycles,
+            dram: bound.dram_cycles,
+            total: bound.compute_cycles.max(bound.dram_cycles),
+            dram_bytes: bound.dram_bytes,
+        },
         tile: node.tile.clone(),
         bound: layer_bound(time, work, hardware).to_owned(),
     }
@@ -244,14 +258,7 @@ fn layer(node: &NodeInfo, time: &LayerTime, work: &Work, hardware: &Hardware) ->
 
 /// Share of the peak of the multiplying unit, in the cycles that this unit gave to the node.
 fn layer_utilization(node: &NodeInfo, time: &LayerTime, hardware: &Hardware) -> Option<f64> {
-    let (needed, rate, engine) = match node.unit {
-        Unit::Array => {
-            let rate = bounds::array_quarters_per_cycle(hardware);
-            (bounds::pe_quarter_cycles(node), rate, Engine::Mxu)
-        }
-        Unit::Vector => (node.macs.into(), bounds::lane_macs_per_cycle(hardware), Engine::Vpu),
-        Unit::None => return None,
-    };
+    let Peak { engine, needed, rate } = Peak::of(node, hardware)?;
     let cycles = time.engines[engine.index()].total();
     (needed > 0 && cycles > 0).then(|| share(needed, rate * u128::from(cycles)))
 }
@@ -276,6 +283,8 @@ fn layer_bound(time: &LayerTime, work: &Work, hardware: &Hardware) -> &'static s
 
 #[cfg(test)]
 mod tests {
+    use isa::program::Unit;
+
     use super::*;
     use crate::sample;
 

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::declare::Describe;
+use super::declare::keys_of;
 use super::schema::{Layer, Report};
 
 impl Report {
@@ -29,10 +29,8 @@ impl Report {
 }
 
 /// Keys of a layer that are no objects, groups expanded.
-fn columns() -> Vec<String> {
-    let mut keys = Vec::new();
-    Layer::describe(super::declare::Place::root(), &mut keys);
-    let plain = keys.into_iter().filter(|key| !key.kind.starts_with("object"));
+pub(super) fn columns() -> Vec<String> {
+    let plain = keys_of::<Layer>().into_iter().filter(|key| !key.kind.starts_with("object"));
     plain.flat_map(|key| key.paths()).collect()
 }
 

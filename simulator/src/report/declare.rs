@@ -43,24 +43,24 @@ impl Key {
 }
 
 /// Place of a value while the key list is gathered.
-pub(super) struct Place {
-    pub(super) path: String,
-    pub(super) unit: &'static str,
-    pub(super) doc: String,
+pub(crate) struct Place {
+    pub(crate) path: String,
+    pub(crate) unit: &'static str,
+    pub(crate) doc: String,
 }
 
 impl Place {
     /// Where an object stands alone.
-    pub(super) fn root() -> Place {
+    pub(crate) fn root() -> Place {
         Place { path: String::new(), unit: "", doc: String::new() }
     }
 
-    pub(super) fn key(self, kind: &str) -> Key {
+    pub(crate) fn key(self, kind: &str) -> Key {
         Key { path: self.path, kind: kind.to_owned(), unit: self.unit, doc: self.doc }
     }
 
     /// The place of a member.
-    pub(super) fn member(&self, name: &str, unit: &'static str, doc: &str) -> Place {
+    pub(crate) fn member(&self, name: &str, unit: &'static str, doc: &str) -> Place {
         let path =
             if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
         let lines: Vec<&str> = doc.lines().map(str::trim).collect();
@@ -69,7 +69,7 @@ impl Place {
 }
 
 /// A type of value that knows its keys.
-pub(super) trait Describe {
+pub(crate) trait Describe {
     /// Appends the key at `place` and all keys below it.
     fn describe(place: Place, keys: &mut Vec<Key>);
 }
@@ -195,30 +195,44 @@ macro_rules! groups {
     };
 }
 
-pub(super) use {groups, objects};
+pub(crate) use {groups, objects};
 
 /// Every key of the report, in order.
 #[must_use]
 pub fn keys() -> Vec<Key> {
+    keys_of::<Report>()
+}
+
+/// Every key of a document, in order.
+pub(crate) fn keys_of<T: Describe>() -> Vec<Key> {
     let mut keys = Vec::new();
-    Report::describe(Place::root(), &mut keys);
-    // The report itself has no name.
+    T::describe(Place::root(), &mut keys);
+    // The document itself has no name.
     keys.remove(0);
     keys
 }
 
-/// The manual page of the report: every key with its type, unit and meaning, as Markdown.
-#[must_use]
-pub fn schema_markdown() -> String {
-    let mut text = format!(
-        "# Report\n\n\
-         Generated from the list in `simulator/src/report/schema.rs`. This is schema version {SCHEMA_VERSION}: keys may be added\n\
-         without a new version; a key that is renamed, removed or changes its meaning makes one. `{{a,b}}` in a name stands for\n\
-         several keys, `[]` for the elements of an array. Every key is always present; what was not measured is `null`.\n\n\
-         | key | type | unit | meaning |\n| --- | --- | --- | --- |\n",
-    );
-    for key in keys() {
+/// A table of keys, as Markdown.
+pub(crate) fn table(keys: &[Key]) -> String {
+    let mut text = "| key | type | unit | meaning |\n| --- | --- | --- | --- |\n".to_owned();
+    for key in keys {
         let _ = writeln!(text, "| `{}` | {} | {} | {} |", key.path, key.kind, key.unit, key.doc);
     }
     text
+}
+
+/// The manual page of the report: every key with its type, unit and meaning, and the columns of the CSV, as Markdown.
+#[must_use]
+pub fn schema_markdown() -> String {
+    format!(
+        "# Report\n\n\
+         Generated from the list in `simulator/src/report/schema.rs`. This is schema version {SCHEMA_VERSION}: keys may be added\n\
+         without a new version; a key that is renamed, removed or changes its meaning makes one. `{{a,b}}` in a name stands for\n\
+         several keys, `[]` for the elements of an array. Every key is always present; what was not measured is `null`.\n\n{}\n\
+         ## CSV\n\n\
+         `qsim --format csv` prints one line of column names, then one line per node in program order, as RFC 4180 says. The columns\n\
+         are all keys below `layers[]` above that are no objects, in this order; what is `null` is empty:\n\n```text\n{}\n```\n",
+        table(&keys()),
+        super::csv::columns().join("\n"),
+    )
 }

@@ -278,11 +278,25 @@ objects! {
         utilization: Option<f64> = "0..1";
         /// DRAM bytes of its loads and stores, without instruction words.
         dram: Moved = "";
+        /// What the node needs, taken by itself.
+        lower_bound: LayerBound = "";
         /// Tile the compiler chose.
         tile: String = "text";
         /// What limits it: `compute` (array), `vector`, `dram`, or `overhead` if none of them is used in half of its cycles; `none` if the
         /// node has no instructions.
         bound: String = "name";
+    }
+
+    /// What a node needs, taken by itself.
+    LayerBound {
+        /// Its MACs at the peak of the unit that multiplies (array or vector lanes); 0 if there is nothing to multiply.
+        compute: u64 = "cycles";
+        /// `lower_bound.dram_bytes` at the bandwidth of the DRAM bus.
+        dram: u64 = "cycles";
+        /// The larger of the two. The node can take fewer of its own where it works beside earlier nodes.
+        total: u64 = "cycles";
+        /// Bytes of `traffic.lower_bound_bytes` that this node is the first to load, and of the outputs that it stores.
+        dram_bytes: u64 = "bytes";
     }
 
     /// First and last cycle.
@@ -347,5 +361,39 @@ groups! {
         vpu_result,
         /// Read by the store engine.
         store,
+    }
+}
+
+impl Buckets {
+    /// How many buckets there are.
+    pub const COUNT: usize = 15;
+
+    /// All buckets by key, in the order of the list.
+    #[must_use]
+    pub fn parts(&self) -> [(&'static str, u64); Buckets::COUNT] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l] = self.wait.parts();
+        let (busy, idle, done) = (("busy", self.busy), ("idle", self.idle), ("done", self.done));
+        [busy, a, b, c, d, e, f, g, h, i, j, k, l, idle, done]
+    }
+}
+
+impl Waits {
+    /// All causes by key of [`Buckets`], in the order of the list.
+    #[must_use]
+    pub fn parts(&self) -> [(&'static str, u64); 12] {
+        [
+            ("wait.weights", self.weights),
+            ("wait.activations", self.activations),
+            ("wait.accumulator", self.accumulator),
+            ("wait.params", self.params),
+            ("wait.dram_bandwidth", self.dram_bandwidth),
+            ("wait.dram_latency", self.dram_latency),
+            ("wait.token", self.token),
+            ("wait.bank", self.bank),
+            ("wait.config", self.config),
+            ("wait.queue", self.queue),
+            ("wait.fill", self.fill),
+            ("wait.drain", self.drain),
+        ]
     }
 }

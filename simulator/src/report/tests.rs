@@ -57,7 +57,7 @@ fn full_report() -> Report {
 }
 
 /// Paths of all keys in a JSON value, written as in the key list.
-fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
+pub(crate) fn paths(value: &Value, at: &str, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(members) => {
             for (name, member) in members {
@@ -316,6 +316,29 @@ fn csv_has_one_column_per_key_of_a_layer() {
     let busy = report.layers[0].engines.mxu.busy.to_string();
     assert_eq!(rows[1][column("engines.mxu.busy")], busy);
     assert_eq!(header.iter().collect::<BTreeSet<_>>().len(), header.len());
+}
+
+#[test]
+fn csv_holds_every_key_of_a_layer() {
+    let report = full_report();
+    let mut leaves = BTreeSet::new();
+    let mut objects = BTreeSet::new();
+    for layer in &report.layers {
+        let value = serde_json::to_value(layer).unwrap();
+        let mut found = BTreeSet::new();
+        paths(&value, "", &mut found);
+        for path in found {
+            let is_object = path.split('.').fold(&value, |value, name| &value[name]).is_object();
+            if is_object { &mut objects } else { &mut leaves }.insert(path);
+        }
+    }
+    let header: BTreeSet<String> = parse_csv(&report.to_csv())[0].iter().cloned().collect();
+    assert_eq!(header, leaves.difference(&objects).cloned().collect());
+    let manual = schema_markdown();
+    let (_, documented) = manual.split_once("```text\n").unwrap();
+    let documented: BTreeSet<String> =
+        documented.lines().take_while(|line| *line != "```").map(str::to_owned).collect();
+    assert_eq!(header, documented);
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::schema::{Buckets, Layer, Moved, Report};
+use isa::Hardware;
 
-/// Widest line.
-const WIDTH: usize = 100;
-
-/// Width of the first column.
-const LABEL: usize = 14;
+use super::schema::{Buckets, Layer, Moved, ProgramFacts, Report};
+use crate::wording::{
+    WIDTH, bytes, cut, duration, energy_text, grouped, line, percent, printable, ratio,
+    significant, wrapped,
+};
 
 /// Columns of an engine's bar.
 const BAR: usize = 50;
@@ -19,8 +19,8 @@ const TOP_LAYERS: usize = 12;
 /// Columns of a node's name in the table.
 const NODE: usize = 34;
 
-/// Letter of each bucket in a bar, in the order of [`parts`].
-const LETTERS: [(char, &str); 15] = [
+/// Letter of each bucket in a bar, in the order of [`Buckets::parts`].
+const LETTERS: [(char, &str); Buckets::COUNT] = [
     ('#', "busy"),
     ('w', "weights"),
     ('a', "activations"),
@@ -53,22 +53,7 @@ impl Report {
     }
 
     fn head(&self, text: &mut String) {
-        let hardware = &self.hardware;
-        let weights = match self.program.random_weights_seed {
-            Some(seed) => format!(" with random weights (seed {seed})"),
-            None => String::new(),
-        };
-        let title = format!(
-            "{}{weights}, {}-bit weights, {}-bit activations, on {}x{} PEs, {} KiB scratchpad, {} B/cycle DRAM",
-            printable(&self.program.model),
-            self.program.weight_bits,
-            self.program.act_bits,
-            hardware.array_rows,
-            hardware.array_cols,
-            hardware.scratchpad_kib,
-            hardware.dram_bytes_per_cycle,
-        );
-        let _ = writeln!(text, "{}\n", cut(&title, WIDTH));
+        let _ = writeln!(text, "{}\n", title(&self.program, &self.hardware));
         let cycles = &self.cycles;
         let rate = if self.time.us > 0.0 { 1e6 / self.time.us } else { 0.0 };
         let rate = if rate < 1000.0 { significant(rate) } else { grouped(rate as u64) };
@@ -125,7 +110,7 @@ impl Report {
         let classes = dram.iter().skip(1).filter(|(_, moved)| all(moved) > 0);
         let classes: Vec<String> =
             classes.map(|(name, moved)| format!("{name} {}", bytes(all(moved)))).collect();
-        wrapped(text, &classes);
+        wrapped(text, "", &classes);
         let spad = &self.traffic.scratchpad.total;
         line(
             text,
@@ -160,7 +145,7 @@ impl Report {
         line(text, "energy", &format!("{} (estimate)", energy_text(energy.total_pj)));
         let parts: Vec<String> =
             parts.iter().map(|(name, pj)| format!("{name} {}", energy_text(*pj))).collect();
-        wrapped(text, &parts);
+        wrapped(text, "", &parts);
         line(
             text,
             "area",
@@ -226,7 +211,7 @@ impl Report {
         text.push('\n');
         let mut seen = [false; LETTERS.len()];
         for (name, buckets) in self.cycles.engines.iter() {
-            let parts = parts(buckets);
+            let parts = buckets.parts().map(|(_, cycles)| cycles);
             let bar = bar(&parts, total);
             for (letter, seen) in LETTERS.iter().zip(&mut seen) {
                 *seen |= bar.contains(letter.0);
@@ -247,7 +232,7 @@ impl Report {
             .filter(|&(_, seen)| seen)
             .map(|((letter, name), _)| format!("{letter} {name}"))
             .collect();
-        wrapped(text, &legend);
+        wrapped(text, "", &legend);
     }
 
     fn top_layers(&self, text: &mut String) {
@@ -284,26 +269,23 @@ impl Report {
     }
 }
 
-/// Cycles in the order of [`LETTERS`].
-fn parts(buckets: &Buckets) -> [u64; LETTERS.len()] {
-    let wait = &buckets.wait;
-    [
-        buckets.busy,
-        wait.weights,
-        wait.activations,
-        wait.accumulator,
-        wait.params,
-        wait.dram_bandwidth,
-        wait.dram_latency,
-        wait.token,
-        wait.bank,
-        wait.config,
-        wait.queue,
-        wait.fill,
-        wait.drain,
-        buckets.idle,
-        buckets.done,
-    ]
+/// What was run, on which machine, in one line.
+pub(crate) fn title(program: &ProgramFacts, hardware: &Hardware) -> String {
+    let weights = match program.random_weights_seed {
+        Some(seed) => format!(" with random weights (seed {seed})"),
+        None => String::new(),
+    };
+    let title = format!(
+        "{}{weights}, {}-bit weights, {}-bit activations, on {}x{} PEs, {} KiB scratchpad, {} B/cycle DRAM",
+        printable(&program.model),
+        program.weight_bits,
+        program.act_bits,
+        hardware.array_rows,
+        hardware.array_cols,
+        hardware.scratchpad_kib,
+        hardware.dram_bytes_per_cycle,
+    );
+    cut(&title, WIDTH)
 }
 
 /// A bar of [`BAR`] letters in proportion: boundaries between buckets are rounded, so that the bar is never longer or shorter.
@@ -322,124 +304,9 @@ fn bar(parts: &[u64; LETTERS.len()], total: u64) -> String {
     bar
 }
 
-fn line(text: &mut String, label: &str, rest: &str) {
-    let _ = writeln!(text, "{label:<LABEL$}{}", cut(rest, WIDTH - LABEL));
-}
-
-/// Parts joined by commas, on as many lines below a label as they take.
-fn wrapped(text: &mut String, parts: &[String]) {
-    let mut row = String::new();
-    for part in parts {
-        if !row.is_empty() && row.chars().count() + 2 + part.chars().count() > WIDTH - LABEL {
-            line(text, "", &row);
-            row.clear();
-        }
-        if !row.is_empty() {
-            row.push_str(", ");
-        }
-        row.push_str(part);
-    }
-    if !row.is_empty() {
-        line(text, "", &row);
-    }
-}
-
-/// Names come from files: nothing in them may steer a terminal.
-fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
-/// At most `width` characters; what is left out in the middle is marked, because names differ at their ends.
-fn cut(text: &str, width: usize) -> String {
-    let count = text.chars().count();
-    if count <= width {
-        return text.to_owned();
-    }
-    let kept = width.saturating_sub(2);
-    let front = kept / 2;
-    let start = text.chars().take(front);
-    let end = text.chars().skip(count - (kept - front));
-    start.chain("..".chars()).chain(end).collect()
-}
-
-/// `1234567` as `1,234,567`.
-fn grouped(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1}%", 100.0 * share)
-}
-
-/// A number with a unit prefix: the largest one that leaves at least 1.
-fn scaled(value: f64, units: &[(f64, &str)]) -> String {
-    let fits = units.iter().find(|(size, _)| value >= *size).or(units.last());
-    match fits {
-        Some((size, unit)) => format!("{} {unit}", significant(value / size)),
-        None => significant(value),
-    }
-}
-
-/// Three significant digits, more only before the decimal point.
-fn significant(value: f64) -> String {
-    let digits = match value {
-        v if v < 9.995 => 2,
-        v if v < 99.95 => 1,
-        _ => 0,
-    };
-    format!("{value:.digits$}")
-}
-
-/// Decimal prefixes, as bandwidths use them.
-fn bytes(count: u64) -> String {
-    if count < 1000 {
-        return format!("{count} B");
-    }
-    scaled(count as f64, &[(1e9, "GB"), (1e6, "MB"), (1e3, "KB")])
-}
-
-fn duration(us: f64) -> String {
-    scaled(us, &[(1e6, "s"), (1e3, "ms"), (1.0, "us"), (1e-3, "ns")])
-}
-
-fn energy_text(pj: f64) -> String {
-    scaled(pj, &[(1e12, "J"), (1e9, "mJ"), (1e6, "uJ"), (1e3, "nJ"), (1.0, "pJ")])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_written_for_people() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!(
-            [0, 999, 1000, 12_345, 999_999_999].map(bytes),
-            ["0 B", "999 B", "1.00 KB", "12.3 KB", "1000 MB"]
-        );
-        assert_eq!(duration(0.25), "250 ns");
-        assert_eq!(duration(1234.5), "1.23 ms");
-        assert_eq!(energy_text(0.0), "0.00 pJ");
-    }
-
-    #[test]
-    fn a_long_name_keeps_both_ends() {
-        assert_eq!(cut("abcdefgh", 8), "abcdefgh");
-        assert_eq!(cut("abcdefghi", 8), "abc..ghi");
-        assert_eq!(printable("a\x1b[31m\nb"), "a?[31m?b");
-    }
 
     #[test]
     fn a_bar_is_always_as_long() {
@@ -453,6 +320,13 @@ mod tests {
         assert_eq!(bar(&[0; LETTERS.len()], 0).trim(), "");
         parts[0] = u64::MAX;
         assert_eq!(bar(&parts, u64::MAX), "#".repeat(BAR));
+    }
+
+    #[test]
+    fn letters_stand_for_the_parts_in_their_order() {
+        for ((_, letter), (part, _)) in LETTERS.iter().zip(Buckets::default().parts()) {
+            assert_eq!(part.trim_start_matches("wait."), *letter);
+        }
     }
 
     #[test]
