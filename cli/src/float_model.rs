@@ -6,7 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 use compiler::random_weights::randomize;
 use ir::graph::{Graph, ValueId};
-use ir::onnx::{LoadOptions, load, load_bytes, save_without_dilated_pools};
+use ir::onnx::{LoadOptions, load, load_bytes, save_in_common_operators};
 use isa::program::{Meta, Program};
 use runtime::{FloatModel, FloatTensor};
 use sha2::{Digest, Sha256};
@@ -69,7 +69,7 @@ impl Reference {
             .ok_or_else(|| CliError::refused("the float model lacks the program's first output"))?
             .clone();
         let model =
-            FloatModel::load(save_without_dilated_pools(&graph)).map_err(CliError::refused)?;
+            FloatModel::load(save_in_common_operators(&graph)).map_err(CliError::refused)?;
         Ok(Reference { model, inputs, output })
     }
 

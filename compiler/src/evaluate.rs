@@ -1,6 +1,6 @@
 //! Plain evaluation of the float operators whose cost is proportional to their elements, for folding constants.
 //!
-//! Not a runtime: convolutions, dense layers and pools, which never have constant operands only, are left out.
+//! Not a runtime: convolutions, dense layers, pools and normalizations, which never have constant operands only, are left out.
 
 use ir::graph::{Interpolation, Op};
 
@@ -52,6 +52,7 @@ pub(crate) fn evaluate(op: &Op, x: &[Operand<'_>], shape: &[usize]) -> Option<Ve
         Op::Conv { .. }
         | Op::ConvTranspose { .. }
         | Op::Dense
+        | Op::Lrn { .. }
         | Op::MaxPool { .. }
         | Op::AveragePool { .. } => return None,
     })

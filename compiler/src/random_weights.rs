@@ -129,7 +129,8 @@ impl Fill<'_> {
             Op::PRelu => {
                 self.fill(node.inputs[1], |rng| uniform(rng, SLOPE, SLOPE));
             }
-            Op::Clip { .. }
+            Op::Lrn { .. }
+            | Op::Clip { .. }
             | Op::Max
             | Op::Min
             | Op::Unary { .. }

@@ -4,6 +4,8 @@
 //! after import unless the user fixed it otherwise. Nodes stand in topological order; a value has one producer
 //! (a node, a graph input, or a constant).
 
+use std::ops::Range;
+
 use crate::function::Function;
 use crate::indices::Indices;
 use crate::tensor::{DType, Tensor};
@@ -101,6 +103,18 @@ pub enum Op {
     /// `x [.., k]`, `w [m, k]` constant and already transposed and scaled by alpha; optional `b [m]` constant.
     /// From Gemm, and from MatMul with a constant.
     Dense,
+    /// Local response normalization across channels (axis 1 of `[n,c,h,w]`):
+    /// `y = x * (bias + alpha / size * sum of x^2 over lrn_window) ^ -beta`.
+    Lrn {
+        /// Channels summed.
+        size: usize,
+        /// Weight of the mean of squares.
+        alpha: f32,
+        /// Exponent.
+        beta: f32,
+        /// Added to the weighted mean, above 0.
+        bias: f32,
+    },
     /// `scale, bias, mean, var` constants of `[c]` on axis 1.
     BatchNorm {
         /// Added to the variance.
@@ -187,6 +201,15 @@ pub enum Op {
     },
 }
 
+/// Channels that local response normalization of channel `channel` sums: `size` of them around it, an even size reaching
+/// further up, as far as there are channels.
+#[must_use]
+pub fn lrn_window(channel: usize, size: usize, channels: usize) -> Range<usize> {
+    let below = size.saturating_sub(1) / 2;
+    let above = size.saturating_sub(below);
+    channel.saturating_sub(below)..channel.saturating_add(above).min(channels)
+}
+
 impl Graph {
     /// The value `id`, or `None` when `id` is not of this graph.
     #[must_use]
@@ -246,6 +269,7 @@ impl Op {
             Op::Concat { .. } => (1, usize::MAX),
             Op::Unary { .. }
             | Op::Clip { .. }
+            | Op::Lrn { .. }
             | Op::Interpolate { .. }
             | Op::MaxPool { .. }
             | Op::AveragePool { .. }
@@ -278,6 +302,7 @@ impl Op {
             Op::Conv { .. } => "conv",
             Op::ConvTranspose { .. } => "conv_transpose",
             Op::Dense => "dense",
+            Op::Lrn { .. } => "lrn",
             Op::BatchNorm { .. } => "batch_norm",
             Op::Add => "add",
             Op::Sub => "sub",

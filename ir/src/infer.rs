@@ -212,6 +212,10 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Rule, ShapeError> {
             Rule::Exact(inputs[0].to_vec())
         }
         Op::Unary { .. } | Op::Clip { .. } => Rule::Exact(inputs[0].to_vec()),
+        Op::Lrn { .. } => {
+            rank_is(inputs, 0, 4)?;
+            Rule::Exact(inputs[0].to_vec())
+        }
         Op::Interpolate { axes } => Rule::Exact(interpolate(axes, inputs[0])?),
         Op::MaxPool { window } | Op::AveragePool { window, .. } => pool(window, inputs[0])?,
         Op::ReduceMean { axes } => Rule::Exact(reduce(axes, inputs[0])?),

@@ -34,7 +34,7 @@ pub use error::{
 pub use load::{LoadOptions, Model, load, load_bytes};
 pub use manual::supported_ops_manual;
 pub use qdq::{NotExpressible, QdqError, save_qdq};
-pub use save::{save, save_without_dilated_pools};
+pub use save::{save, save_in_common_operators};
 
 /// Oldest operator set that is read.
 pub const OLDEST_OPSET: i64 = 7;

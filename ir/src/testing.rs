@@ -98,7 +98,7 @@ impl FloatMaker {
             dilation: [1, 1],
             pad: [bit(22), 0, 1, bit(20) * bit(23)],
         };
-        let op = match word % 17 {
+        let op = match word % 18 {
             0 if image => {
                 let w = self.constant(&[3, shape[1], window.kernel[0], window.kernel[1]], word);
                 let b = self.constant(&[3], word);
@@ -152,6 +152,10 @@ impl FloatMaker {
             16 => {
                 let op = [Op::Max, Op::Min][bit(20)].clone();
                 return self.node(op, vec![x, x], word, None);
+            }
+            17 if shape.len() == 4 => {
+                let size = 1 + (word >> 8) as usize % 6;
+                Op::Lrn { size, alpha: [1e-4, 0.3][bit(20)], beta: 0.75, bias: 1.5 }
             }
             14 => {
                 let primitive = Primitive::ALL[(word >> 8) as usize % Primitive::ALL.len()];

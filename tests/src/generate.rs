@@ -1,6 +1,7 @@
 //! Random integer networks: every operator, odd shapes, values that fill their range.
 
 mod functions;
+mod lrn;
 
 use std::collections::BTreeMap;
 
@@ -138,7 +139,7 @@ impl<R: Rng> Generator<'_, R> {
 
     fn node(&mut self, input: ValueId) -> ValueId {
         let (_, dtype, _) = self.of(input);
-        match self.rng.random_range(0..31) {
+        match self.rng.random_range(0..32) {
             0..=6 => self.conv(input),
             7 | 8 => self.depthwise(input),
             9 | 10 => self.residual(input),
@@ -155,6 +156,7 @@ impl<R: Rng> Generator<'_, R> {
             26 | 27 => self.extremum(input),
             28 | 29 => self.prelu(input),
             30 => self.lut16(input),
+            31 => self.lrn(input),
             _ => self.reorder(input),
         }
     }

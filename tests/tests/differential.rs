@@ -26,6 +26,7 @@ const FEATURES: &[&str] = &[
     "Max",
     "Min",
     "PRelu",
+    "local response normalization",
     "Softmax",
     "Concat",
     "Pad",

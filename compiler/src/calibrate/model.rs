@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use ir::graph::Graph;
-use ir::onnx::save_without_dilated_pools;
+use ir::onnx::save_in_common_operators;
 use runtime::{FloatModel, FloatTensor};
 
 use super::{FloatRunner, Sample};
@@ -27,7 +27,7 @@ impl<'a> GraphRunner<'a> {
 impl FloatRunner for GraphRunner<'_> {
     fn run(&self, sample: &Sample, fetch: &[&str]) -> Result<Vec<Vec<f32>>, String> {
         let load = || {
-            FloatModel::load(save_without_dilated_pools(self.graph))
+            FloatModel::load(save_in_common_operators(self.graph))
                 .map_err(|error| error.to_string())
         };
         let model = self.model.get_or_init(load).as_ref().map_err(Clone::clone)?;

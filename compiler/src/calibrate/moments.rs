@@ -4,7 +4,7 @@
 //! quantization through weight equalization and bias correction", section 4.2 and appendix C for the clipped normal
 //! distribution). This is crude for tails, so ranges reach six deviations.
 
-use ir::graph::{Graph, Node, Op, ValueId};
+use ir::graph::{Graph, Node, Op, ValueId, lrn_window};
 
 use super::Range;
 use crate::passes::{Context, Statistics};
@@ -223,6 +223,15 @@ pub(crate) fn result(graph: &Graph, node: &Node, known: &[Option<Moments>]) -> O
         Op::Softmax { axis } => {
             let share = 1.0 / shape(node.inputs[0])[*axis] as f64;
             Moments { mean: vec![share], std: vec![share], range: Range { lo: 0.0, hi: 1.0 } }
+        }
+        &Op::Lrn { size, alpha, beta, bias } => {
+            let (x, channels) = (x.for_channels(y_channels), y_channels?);
+            let [share, beta, bias] = [alpha / size as f32, beta, bias].map(f64::from);
+            let square = |c: usize| x.mean(c) * x.mean(c) + x.variance(c);
+            let sum = |c: usize| -> f64 { lrn_window(c, size, channels).map(square).sum() };
+            // The neighbours take their mean.
+            let others: Vec<f64> = (0..channels).map(|c| sum(c) - square(c)).collect();
+            mapped(&x, channels, |c, v| v * libm::pow(bias + share * (others[c] + v * v), -beta))
         }
         // Statistics are in the context while a batch norm stands; the passes have rewritten both.
         Op::BatchNorm { .. } | Op::ConvTranspose { .. } => return None,

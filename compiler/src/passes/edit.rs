@@ -176,6 +176,7 @@ pub(super) fn is_arithmetic(op: &Op) -> bool {
         | Op::Max
         | Op::Min
         | Op::PRelu
+        | Op::Lrn { .. }
         | Op::AveragePool { .. }
         | Op::ReduceMean { .. } => true,
         Op::Unary { .. }

@@ -105,6 +105,7 @@ fn of_node(op: &Op, mut operands: Vec<Vec<Term>>) -> Option<Result<Function, Fun
         | Op::ConvTranspose { .. }
         | Op::Dense
         | Op::BatchNorm { .. }
+        | Op::Lrn { .. }
         | Op::Interpolate { .. }
         | Op::MaxPool { .. }
         | Op::AveragePool { .. }

@@ -68,6 +68,7 @@ fn hoist(graph: &mut Graph, index: usize) -> Option<usize> {
         | Op::Sub
         | Op::Mul
         | Op::Interpolate { .. }
+        | Op::Lrn { .. }
         | Op::Max
         | Op::Min
         | Op::PRelu

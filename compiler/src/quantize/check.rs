@@ -10,6 +10,9 @@ use super::scales::{LARGEST_PADDING, divisor};
 /// Longest row that integer softmax can sum.
 const LONGEST_SOFTMAX: usize = 1 << 16;
 
+/// Most channels of a local response normalization: its sums are a convolution between all of them.
+const WIDEST_LRN: usize = 1 << 12;
+
 /// Most elements of one value: what the integer runtime holds. A small file can declare any size.
 const LARGEST_VALUE: usize = 1 << 28;
 
@@ -93,6 +96,8 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
         Op::BatchNorm { .. } | Op::ReduceMean { .. } => {
             Some("it has no integer form before the passes have rewritten it".to_owned())
         }
+        Op::Lrn { .. } => (x[1] > WIDEST_LRN)
+            .then(|| format!("it normalizes {} channels, expected at most {WIDEST_LRN}", x[1])),
         Op::Conv { .. } | Op::MaxPool { .. } => None,
         Op::Dense
         | Op::Unary { .. }
@@ -120,6 +125,7 @@ fn activations(node: &Node) -> &[ValueId] {
         | Op::Unary { .. }
         | Op::Clip { .. }
         | Op::Interpolate { .. }
+        | Op::Lrn { .. }
         | Op::MaxPool { .. }
         | Op::AveragePool { .. }
         | Op::ReduceMean { .. }

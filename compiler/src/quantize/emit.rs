@@ -11,6 +11,7 @@ mod gather;
 mod interpolate;
 mod join;
 mod linear;
+mod lrn;
 mod pool;
 
 pub(super) use function::NODE_STEP;
@@ -140,6 +141,7 @@ impl<'a> Emitter<'a> {
             Op::Unary { function } => self.unary(group, function),
             Op::PRelu => self.prelu(group),
             Op::Clip { .. } => self.clip(group),
+            &Op::Lrn { size, alpha, beta, bias } => self.lrn(group, size, [alpha, beta, bias]),
             Op::Interpolate { axes } => self.interpolate(group, axes),
             Op::MaxPool { window } => {
                 self.max_pool(group, *window);
@@ -248,9 +250,7 @@ impl<'a> Emitter<'a> {
         if from == to {
             return Ok(id);
         }
-        let copy = self.derived_value(id, &node.name, "rescale", self.hwc(id));
-        let value = &mut self.q.values[copy.0 as usize];
-        (value.dtype, value.scale, value.zero_point) = (to.dtype, to.scale, to.zero_point);
+        let copy = self.added_value(&node.name, "rescale", self.hwc(id), to);
         let op = self.rescale_op(node, from, to, to.bounds(Clip::NONE))?;
         self.push_added(&node.name, "rescale", "QuantizeLinear", op, &[id], copy);
         Ok(copy)
@@ -311,8 +311,13 @@ impl<'a> Emitter<'a> {
         suffix: &str,
         shape: Hwc,
     ) -> ValueId {
+        self.added_value(base, suffix, shape, self.params_of(original))
+    }
+
+    /// A value that the compiler adds.
+    fn added_value(&mut self, base: &str, suffix: &str, shape: Hwc, params: Params) -> ValueId {
         let name = free_name(&mut self.value_names, format!("{base}/{suffix}"));
-        self.push_value(name, shape, self.params_of(original))
+        self.push_value(name, shape, params)
     }
 
     fn push_value(&mut self, name: String, shape: Hwc, params: Params) -> ValueId {
@@ -388,6 +393,7 @@ pub(super) fn onnx_name(op: &Op) -> Cow<'static, str> {
         Op::Mul => "Mul",
         Op::Clip { .. } => "Clip",
         Op::Interpolate { .. } => "Resize",
+        Op::Lrn { .. } => "LRN",
         Op::MaxPool { .. } => "MaxPool",
         Op::AveragePool { .. } => "AveragePool",
         Op::ReduceMean { .. } => "ReduceMean",

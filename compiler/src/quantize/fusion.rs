@@ -72,6 +72,7 @@ fn saturates(op: &Op) -> bool {
         | Op::Max
         | Op::Min
         | Op::PRelu
+        | Op::Lrn { .. }
         | Op::AveragePool { .. } => true,
         Op::Unary { .. }
         | Op::BatchNorm { .. }

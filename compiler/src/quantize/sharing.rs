@@ -110,6 +110,7 @@ fn has_own_range(op: &Op) -> bool {
         | Op::Max
         | Op::Min
         | Op::PRelu
+        | Op::Lrn { .. }
         | Op::Clip { .. }
         | Op::AveragePool { .. } => true,
         Op::Unary { function } => !ends_in_sigmoid(function),

@@ -1,6 +1,7 @@
 //! Whole networks: quantized, run by the integer runtime, compared with float.
 
 mod functions;
+mod lrn;
 mod movement;
 
 use ir::graph::{Graph, Op, ValueId, Window};

@@ -1,6 +1,6 @@
 //! A plain float evaluator of whole graphs: obvious loops, double-precision sums.
 
-use ir::graph::{Graph, Node, Op, Window};
+use ir::graph::{Graph, Node, Op, Window, lrn_window};
 
 use crate::evaluate::{Operand, evaluate, indices, strides};
 
@@ -49,6 +49,18 @@ fn node_result(graph: &Graph, node: &Node, values: &[Vec<f32>]) -> Vec<f32> {
                     as f32
             };
             (0..x.data.len() / k * m).map(dot).collect()
+        }
+        &Op::Lrn { size, alpha, beta, bias } => {
+            let [alpha, beta, bias] = [alpha, beta, bias].map(f64::from);
+            let (channels, inner) = (x.shape[1], x.shape[2] * x.shape[3]);
+            let normalized = |(i, &v): (usize, &f32)| {
+                let c = i / inner % channels;
+                let square =
+                    |other: usize| f64::from(x.data[i - c * inner + other * inner]).powi(2);
+                let sum: f64 = lrn_window(c, size, channels).map(square).sum();
+                (f64::from(v) / (bias + alpha / size as f64 * sum).powf(beta)) as f32
+            };
+            x.data.iter().enumerate().map(normalized).collect()
         }
         Op::MaxPool { window } => {
             pool(x, window, shape, |taps| taps.iter().map(|t| t.1).fold(f64::MIN, f64::max))

@@ -11,7 +11,7 @@ pub(crate) fn random_graph(seed: u64) -> Graph {
     network(seed, PLAIN)
 }
 
-/// As [`random_graph`], with functions of one value, leaky ReLUs and extrema among the operators.
+/// As [`random_graph`], with functions of one value, leaky ReLUs, extrema and local response normalizations among the operators.
 pub(crate) fn random_functions(seed: u64) -> Graph {
     network(seed, ALL)
 }
@@ -20,7 +20,7 @@ pub(crate) fn random_functions(seed: u64) -> Graph {
 const PLAIN: u32 = 11;
 
 /// Kinds of layers.
-const ALL: u32 = 15;
+const ALL: u32 = 16;
 
 fn network(seed: u64, kinds: u32) -> Graph {
     let mut rng = Pcg64::seed_from_u64(seed ^ 0x9e37);
@@ -119,6 +119,11 @@ fn layer(b: &mut Build, rng: &mut Pcg64, x: ValueId, kinds: u32) -> ValueId {
                 [vec![c, 1, 1], vec![s[3]], vec![1, 1, s[2], 1]][rng.random_range(0..3)].clone();
             let slope = b.constant(&slope);
             b.op(Op::PRelu, &[x, slope], &s)
+        }
+        14 => {
+            let y = b.conv_window(x, c, same, 1);
+            let size = rng.random_range(1..7);
+            b.op(Op::Lrn { size, alpha: 0.5, beta: 0.75, bias: 1.0 }, &[y], &s)
         }
         _ => {
             let y = b.conv_window(x, c, same, 1);

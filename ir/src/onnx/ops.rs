@@ -26,6 +26,7 @@ mod gather_elements;
 mod gemm;
 mod global_pool;
 mod identity;
+mod lrn;
 mod matmul;
 mod max_pool;
 mod pad;
@@ -130,6 +131,7 @@ pub static OPS: &[OpSpec] = &[
     function::HARD_SWISH,
     identity::IDENTITY,
     conditional::IF,
+    lrn::LRN,
     function::LEAKY_RELU,
     compare::LESS,
     compare::LESS_OR_EQUAL,

@@ -8,6 +8,7 @@
 //! for each of its primitives.
 
 mod interpolate;
+mod lrn;
 mod pool;
 
 use std::collections::BTreeSet;
@@ -36,26 +37,28 @@ const IR_VERSION: i64 = 9;
 /// out.
 #[must_use]
 pub fn save(graph: &Graph) -> Vec<u8> {
-    write(graph, Pools::AsTheyAre)
+    write(graph, Extent::All)
 }
 
-/// As [`save`], with dilated pools spelled out as maxima or means of slices: not every float runtime has them.
+/// As [`save`], with dilated pools and local response normalization spelled out: not every float runtime has them.
 #[must_use]
-pub fn save_without_dilated_pools(graph: &Graph) -> Vec<u8> {
-    write(graph, Pools::Undilated)
+pub fn save_in_common_operators(graph: &Graph) -> Vec<u8> {
+    write(graph, Extent::Common)
 }
 
-/// How pools are written.
+/// Which operators are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Pools {
-    AsTheyAre,
-    Undilated,
+enum Extent {
+    /// One for each of the graph.
+    All,
+    /// Those that every runtime has.
+    Common,
 }
 
-fn write(graph: &Graph, pools: Pools) -> Vec<u8> {
+fn write(graph: &Graph, extent: Extent) -> Vec<u8> {
     let mut writer = Writer {
         graph,
-        pools,
+        extent,
         used_names: UsedNames::new(graph.values.iter().map(|value| value.name.clone()).collect()),
         constants: Vec::new(),
         proto: GraphProto { name: graph.name.clone(), ..GraphProto::default() },
@@ -69,7 +72,7 @@ fn write(graph: &Graph, pools: Pools) -> Vec<u8> {
 
 struct Writer<'a> {
     graph: &'a Graph,
-    pools: Pools,
+    extent: Extent,
     used_names: UsedNames,
     /// Constants without, and with, their elements.
     constants: Vec<(TensorProto, &'a Tensor)>,
@@ -142,7 +145,7 @@ impl<'a> Writer<'a> {
         let mut inputs: Vec<String> = node.inputs.iter().map(|&id| self.name(id)).collect();
         match &node.op {
             Op::MaxPool { window } | Op::AveragePool { window, .. }
-                if self.pools == Pools::Undilated && window.dilation != [1, 1] =>
+                if self.extent == Extent::Common && window.dilation != [1, 1] =>
             {
                 self.spelled_out_pool(node, window, inputs);
             }
@@ -181,6 +184,15 @@ impl<'a> Writer<'a> {
                 let mut attributes = self.pool_attributes(node, window);
                 attributes.push(int("count_include_pad", usize::from(*count_include_pad)));
                 self.push(node, "AveragePool", inputs, attributes);
+            }
+            &Op::Lrn { size, alpha, beta, bias } => {
+                if self.extent == Extent::Common {
+                    return self.spelled_out_lrn(node, inputs, size, [alpha, beta, bias]);
+                }
+                let numbers = [("alpha", alpha), ("beta", beta), ("bias", bias)];
+                let mut attributes = vec![int("size", size)];
+                attributes.extend(numbers.map(|(name, value)| float(name, value)));
+                self.push(node, "LRN", inputs, attributes);
             }
             Op::Interpolate { axes } => self.interpolate(node, inputs, axes),
             Op::ReduceMean { axes } => {

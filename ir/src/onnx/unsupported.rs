@@ -38,7 +38,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ops: &[
             "GroupNormalization",
             "InstanceNormalization",
-            "LRN",
             "LayerNormalization",
             "LpNormalization",
             "MeanVarianceNormalization",

@@ -104,6 +104,9 @@ fn write_parameters(f: &mut Formatter<'_>, op: &Op) -> fmt::Result {
             write!(f, " output_padding={} groups={groups}", List(output_padding))
         }
         Op::BatchNorm { epsilon } => write!(f, " epsilon={epsilon:?}"),
+        Op::Lrn { size, alpha, beta, bias } => {
+            write!(f, " size={size} alpha={alpha:?} beta={beta:?} bias={bias:?}")
+        }
         Op::Clip { lo, hi } => write!(f, " lo={lo:?} hi={hi:?}"),
         Op::Interpolate { axes } => {
             let numbers: Vec<usize> = axes.iter().map(|a| a.axis).collect();
@@ -289,6 +292,12 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<Op, ParseError>
             Op::Unary { function: Function::new(terms).map_err(wrong)? }
         }
         "prelu" => Op::PRelu,
+        "lrn" => Op::Lrn {
+            size: a.value("size")?,
+            alpha: a.value("alpha")?,
+            beta: a.value("beta")?,
+            bias: a.value("bias")?,
+        },
         "clip" => Op::Clip { lo: a.value("lo")?, hi: a.value("hi")? },
         "interpolate" => Op::Interpolate { axes: read_interpolations(file, statement, &mut a)? },
         "max_pool" => Op::MaxPool { window: a.window()? },

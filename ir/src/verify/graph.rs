@@ -78,6 +78,20 @@ fn check_parameters(node: &Node, problems: &mut Vec<Problem>) {
                 bad("the upper bound", *hi, "a number");
             }
         }
+        Op::Lrn { size, alpha, beta, bias } => {
+            if *size == 0 {
+                bad("the size", 0.0, "at least 1");
+            }
+            if !alpha.is_finite() || *alpha < 0.0 {
+                bad("alpha", *alpha, "a finite number of at least 0");
+            }
+            if !beta.is_finite() {
+                bad("beta", *beta, "a finite number");
+            }
+            if !bias.is_finite() || *bias <= 0.0 {
+                bad("bias", *bias, "a finite number above 0");
+            }
+        }
         Op::BatchNorm { epsilon } => {
             if !epsilon.is_finite() || *epsilon < 0.0 {
                 bad("epsilon", *epsilon, "a finite number of at least 0");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod conv_transpose;
+mod lrn;
 mod model;
 mod movement;
 mod resize;
@@ -10,7 +11,7 @@ mod windows;
 
 use compiler::compile::{Network, program};
 use compiler::options::{Observer, Options};
-use ir::onnx::{LoadOptions, load_bytes, save_without_dilated_pools};
+use ir::onnx::{LoadOptions, load_bytes, save_in_common_operators};
 use isa::Hardware;
 use qcc_tests::oracle::{How, compare, host};
 use runtime::{FloatModel, FloatTensor, Path};
@@ -28,7 +29,7 @@ fn check(case: &Case, index: usize) {
         .unwrap_or_else(|e| panic!("{what}: {e}"));
     let x = ramp(case.input, 1);
     let run = |graph: &ir::graph::Graph| {
-        let float = FloatModel::load(save_without_dilated_pools(graph)).unwrap();
+        let float = FloatModel::load(save_in_common_operators(graph)).unwrap();
         let input = FloatTensor { shape: case.input.to_vec(), data: x.clone() };
         let input = (graph.values[graph.inputs[0].0 as usize].name.as_str(), input);
         float.run(&[input], &["y"]).unwrap().remove(0)
@@ -89,4 +90,9 @@ fn transposed_convolutions() {
 #[test]
 fn linear_resizing() {
     check_all(resize::CASES);
+}
+
+#[test]
+fn local_response_normalization() {
+    check_all(lrn::CASES);
 }

@@ -72,9 +72,7 @@ impl Emitter<'_> {
         let mut shape = self.hwc(id);
         *[&mut shape.h, &mut shape.w][*axis] = points.len();
         let base = &group.node.name;
-        let output = self.derived_value(id, base, "interpolated", shape);
-        let value = &mut self.q.values[output.0 as usize];
-        (value.dtype, value.scale, value.zero_point) = (to.dtype, to.scale, to.zero_point);
+        let output = self.added_value(base, "interpolated", shape, to);
         self.push_added(base, "interpolated", "Resize", op, &[id], output);
         output
     }

@@ -244,6 +244,32 @@ fn batch_normalization_keeps_its_statistics() {
 }
 
 #[test]
+fn local_response_normalization() {
+    let lrn = |shape: &str, attributes: &[AttributeProto]| {
+        Tiny::new(13).input("x", shape).node("LRN x -> y", attributes)
+    };
+    let numbers = [float("alpha", 0.5), float("beta", 1.0), float("bias", 2.0), int("size", 3)];
+    assert_eq!(
+        lrn("1,8,3,3", &numbers).nodes(),
+        "%y: f32[1, 8, 3, 3] = lrn \"lrn\"(%x) size=3 alpha=0.5 beta=1.0 bias=2.0\n"
+    );
+    // A sequence becomes a map of height 1, and what is missing has a default.
+    assert_has(
+        &lrn("1,8,3", &[int("size", 4)]).nodes(),
+        "lrn \"lrn\"(%y/to_map) size=4 alpha=0.0001 beta=0.75 bias=1.0",
+    );
+    for (attributes, found) in [
+        (vec![], "attribute `size` is missing"),
+        (vec![int("size", 0)], "`size` is 0"),
+        (vec![int("size", 3), float("bias", 0.0)], "found bias 0 and alpha 0.0001"),
+        (vec![int("size", 3), float("alpha", -1.0)], "found bias 1 and alpha -1"),
+    ] {
+        assert_has(&lrn("1,8,3,3", &attributes).refusal(), found);
+    }
+    assert_has(&lrn("1,8,2,3,3", &[int("size", 3)]).refusal(), "3 axes `[n, c, l]` or 4 axes");
+}
+
+#[test]
 fn reduce_mean_drops_axes_through_a_reshape() {
     let old = |attributes: &[AttributeProto]| {
         Tiny::new(13).input("x", "1,2,3,4").node("ReduceMean x -> y", attributes).nodes()
