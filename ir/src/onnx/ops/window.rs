@@ -53,9 +53,22 @@ pub(super) fn resolve(
         AutoPad::Valid => ([0; 4], ceil),
         AutoPad::Same { upper } => (same_pads(&unpadded, axes.extents, upper)?, false),
     };
-    let window = Window { pad, ..unpadded };
+    let mut window = Window { pad, ..unpadded };
     let extents = window_extents(&window, axes.extents, ceil)?;
+    for axis in [0, 1] {
+        if extents[axis] == 1 {
+            window.stride[axis] = least_stride(&window, axis, axes.extents[axis]);
+        }
+    }
     Ok(Resolved { window, extents })
+}
+
+/// The smallest stride with which a window that has a single place keeps it: no step is taken, so any would do, but a machine
+/// has a largest one.
+fn least_stride(window: &Window, axis: usize, extent: usize) -> usize {
+    let padded = extent + window.pad[axis] + window.pad[axis + 2];
+    let room = window.reach(axis).map_or(0, |reach| padded.saturating_sub(reach));
+    window.stride[axis].min(room + 1)
 }
 
 /// The spatial axes of an input: one or two, the missing one being a height of 1.

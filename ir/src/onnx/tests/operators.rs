@@ -89,6 +89,23 @@ fn pools() {
 }
 
 #[test]
+fn a_window_with_one_place_takes_no_step() {
+    let pool = |shape: &str, attributes: &[AttributeProto]| {
+        Tiny::new(13).input("x", shape).node("AveragePool x -> y", attributes).nodes()
+    };
+    let strides = ints("strides", &[64, 64]);
+    assert_has(
+        &pool("1,2,64,64", &[ints("kernel_shape", &[64, 64]), strides.clone()]),
+        "kernel=[64, 64] stride=[1, 1]",
+    );
+    // Rows that no window reaches: as many steps as leave one place.
+    assert_has(
+        &pool("1,2,10,128", &[ints("kernel_shape", &[8, 64]), strides]),
+        "f32[1, 2, 1, 2] = average_pool \"averagepool\"(%x) kernel=[8, 64] stride=[3, 64]",
+    );
+}
+
+#[test]
 fn sequences_become_maps_of_height_1() {
     let conv = Tiny::new(13).input("x", "1,2,9").floats("w", &[4, 1, 3]).floats("b", &[4]);
     let attributes = [int("group", 2), ints("pads", &[1, 2]), ints("strides", &[2])];
