@@ -27,6 +27,8 @@ use ir::graph::Graph;
 
 pub use error::PassError;
 pub use manager::{Applied, Check, Verify, run};
+pub(crate) use phases::MOST_PLACES;
+pub(crate) use split_phases::MOST_WEIGHTS;
 pub use statistics::{Context, Statistics};
 
 /// One rewrite.

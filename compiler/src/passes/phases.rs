@@ -12,7 +12,7 @@
 use ir::graph::Window;
 
 /// Most kernel places of one axis; no network comes near, but a file can ask for any number.
-const MOST_PLACES: usize = 1 << 12;
+pub(crate) const MOST_PLACES: usize = 1 << 12;
 
 /// Some phases of one axis as one convolution.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use ir::tensor::element_count;
 use super::emit::{onnx_name, slope_axis};
 use super::error::Refusal;
 use super::scales::{LARGEST_PADDING, divisor};
+use crate::passes::{MOST_PLACES, MOST_WEIGHTS};
 
 /// Longest row that integer softmax can sum.
 const LONGEST_SOFTMAX: usize = 1 << 16;
@@ -18,6 +19,12 @@ const LARGEST_VALUE: usize = 1 << 28;
 
 /// Most divisors of an average pool over windows that the border cuts: one multiplier each.
 const MOST_DIVISORS: usize = 1 << 16;
+
+/// Longest kernel on an axis that the array's instructions have a field for; that the vector engine's have; the largest stride
+/// and dilation of both.
+const LONGEST_ON_ARRAY: usize = (1 << 8) - 1;
+const LONGEST_ON_LANES: usize = (1 << 12) - 1;
+const LARGEST_STEP: usize = (1 << 6) - 1;
 
 /// The nodes of `graph`, which must have been through the passes, that cannot be quantized, and why. To be asked before
 /// calibration, which works on whatever the graph declares.
@@ -61,6 +68,16 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
         {
             Some(batch(x[0]))
         }
+        Op::Conv { window, groups } => {
+            let w = shape(node.inputs[1]);
+            let on_lanes = *groups > 1 && w[0] == *groups && w[1] == 1;
+            too_wide(window, if on_lanes { LONGEST_ON_LANES } else { LONGEST_ON_ARRAY })
+        }
+        Op::AveragePool { window, .. } | Op::MaxPool { window }
+            if too_wide(window, LONGEST_ON_LANES).is_some() =>
+        {
+            too_wide(window, LONGEST_ON_LANES)
+        }
         Op::AveragePool { window, .. } => {
             let taps = window.kernel[0].saturating_mul(window.kernel[1]);
             (taps > MOST_DIVISORS && divisor(graph, node) == 1.0).then(|| {
@@ -88,9 +105,9 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
                 "padding of value {value} has no integer form except in front of a maximum pool"
             )
         }),
-        Op::ConvTranspose { .. } => {
-            Some("its result is no multiple of the stride, which would have to be cut, or its kernel is absurdly large; set `output_padding`".to_owned())
-        }
+        Op::ConvTranspose { .. } => Some(format!(
+            "its phases are convolutions with more than {MOST_PLACES} places on an axis or more than {MOST_WEIGHTS} weights in all"
+        )),
         Op::Interpolate { axes } => (axes.len() > 2)
             .then(|| format!("it interpolates along {} axes, expected at most 2", axes.len())),
         Op::BatchNorm { .. } | Op::ReduceMean { .. } => {
@@ -98,8 +115,8 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
         }
         Op::Lrn { .. } => (x[1] > WIDEST_LRN)
             .then(|| format!("it normalizes {} channels, expected at most {WIDEST_LRN}", x[1])),
-        Op::Conv { .. } | Op::MaxPool { .. } => None,
-        Op::Dense
+        Op::MaxPool { .. }
+        | Op::Dense
         | Op::Unary { .. }
         | Op::Clip { .. }
         | Op::Concat { .. }
@@ -143,14 +160,94 @@ fn row_by_row(window: &Window) -> bool {
     window.kernel[0] == 1 && window.stride[0] == 1 && window.pad[0] == 0 && window.pad[2] == 0
 }
 
+/// Why no instruction can name the window.
+fn too_wide(window: &Window, longest: usize) -> Option<String> {
+    let Window { kernel, stride, dilation, .. } = window;
+    let fits = |values: &[usize; 2], most| values.iter().all(|&value| value <= most);
+    if !fits(kernel, longest) {
+        return Some(format!(
+            "its kernel is {kernel:?}, expected at most {longest} on an axis; cut it into shorter ones and combine their results"
+        ));
+    }
+    [("stride", stride), ("dilation", dilation)].into_iter().find_map(|(what, found)| {
+        let reason =
+            || format!("its {what} is {found:?}, expected at most {LARGEST_STEP} on an axis");
+        (!fits(found, LARGEST_STEP)).then(reason)
+    })
+}
+
 fn batch(n: usize) -> String {
     format!("it works on a batch of {n}; compile with `--shape batch=1`")
 }
 
 #[cfg(test)]
 mod tests {
+    use isa::inst::{Engine, Inst, encode};
+    use isa::instructions::{MxuKernel, VpuKernel};
+
     use super::*;
     use crate::testing::Build;
+
+    #[test]
+    fn windows_are_refused_where_fields_end() {
+        let array = |k: usize, step: usize| {
+            let (k, step) = (k as u32, step as u32);
+            let kernel = MxuKernel {
+                page: 0,
+                kh: k,
+                kw: k,
+                sy: step,
+                sx: step,
+                dy: step,
+                dx: step,
+                cols: 1,
+                nibbles: false,
+                wide: false,
+                pad: 0,
+            };
+            encode(&Inst::new(Engine::Mxu, kernel)).is_ok()
+        };
+        let lanes = |k: usize, step: usize| {
+            let (k, step) = (k as u32, step as u32);
+            let kernel = VpuKernel {
+                page: 0,
+                kh: k,
+                kw: k,
+                sy: step,
+                sx: step,
+                dy: step,
+                dx: step,
+                pad: 0,
+                weights: 0,
+                by_count: false,
+            };
+            encode(&Inst::new(Engine::Vpu, kernel)).is_ok()
+        };
+        for more in [0, 1] {
+            for (longest, holds) in [
+                (LONGEST_ON_ARRAY, &array as &dyn Fn(usize, usize) -> bool),
+                (LONGEST_ON_LANES, &lanes),
+            ] {
+                let window = |kernel, step, dilation| Window {
+                    kernel: [1, kernel],
+                    stride: [step, 1],
+                    dilation: [dilation, 1],
+                    pad: [0; 4],
+                };
+                let refused = |w: Window| too_wide(&w, longest).is_some();
+                assert_eq!(refused(window(longest + more, 1, 1)), !holds(longest + more, 1));
+                assert_eq!(
+                    refused(window(1, LARGEST_STEP + more, 1)),
+                    !holds(1, LARGEST_STEP + more)
+                );
+                assert_eq!(
+                    refused(window(1, 1, LARGEST_STEP + more)),
+                    !holds(1, LARGEST_STEP + more)
+                );
+                assert_eq!(refused(window(longest + more, 1, 1)), more == 1);
+            }
+        }
+    }
 
     #[test]
     fn all_reasons_at_once() {
