@@ -7,6 +7,7 @@
 
 mod error;
 mod order;
+mod race;
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 pub use error::{Location, SimError};
 pub use order::Order;
+pub use race::{Interleavings, Race};
 
 use isa::access::{Pages, Stream, access};
 use isa::inst::Engine;

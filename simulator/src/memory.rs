@@ -83,6 +83,30 @@ impl Memory {
         self.dram.poison();
     }
 
+    /// The first place where two memories of one program differ, in words. The row behind the scratchpad is none: what the
+    /// kernels read there is written anew by each word.
+    pub(crate) fn difference(&self, other: &Memory) -> Option<String> {
+        let spad = self.spad.len() - self.lanes() as usize;
+        let lanes = self.lanes() as usize;
+        let place = |(at, row): (usize, usize)| format!("row {}, lane {}", at / row, at % row);
+        let spad = first_difference(&self.spad[..spad], &other.spad[..spad])
+            .map(|at| format!("scratchpad {}", place((at, lanes))));
+        let banks = (0..2).filter_map(|bank| {
+            let at = first_difference(&self.sums[bank], &other.sums[bank])?;
+            Some(format!("accumulator bank {bank}, {}", place((at, self.columns()))))
+        });
+        let params = (0..2).filter_map(|slot| {
+            let at = first_difference(&self.params[slot], &other.params[slot])?;
+            Some(format!("parameter slot {slot}, entry {at}"))
+        });
+        let tables = (0..2).filter_map(|slot| {
+            let at = first_difference(&self.tables[slot], &other.tables[slot])?;
+            Some(format!("table slot {slot}, byte {at}"))
+        });
+        let dram = self.dram.difference(&other.dram).map(|at| format!("DRAM byte {at}"));
+        dram.into_iter().chain(spad).chain(banks).chain(params).chain(tables).next()
+    }
+
     /// Lanes of a scratchpad row.
     pub(crate) fn lanes(&self) -> u32 {
         self.hardware.array_rows
@@ -209,4 +233,8 @@ impl Memory {
         }
         self.dram.write(at, &[value]);
     }
+}
+
+fn first_difference<T: PartialEq>(a: &[T], b: &[T]) -> Option<usize> {
+    (a != b).then(|| a.iter().zip(b).position(|(a, b)| a != b)).flatten()
 }

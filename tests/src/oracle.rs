@@ -7,12 +7,15 @@ use runtime::{Path, QTensor, run_all};
 use simulator::exec::Kernels;
 use simulator::machine::{Machine, Observer, Order, Prepared};
 
+/// Hostile orders among which a seed chooses: every order of preference, and as many random ones.
+const HOSTILE_ORDERS: u64 = 48;
+
 /// How the machine runs.
 #[derive(Clone, Copy, Debug)]
 pub struct How {
     /// Vector code or plain loops.
     pub kernels: Kernels,
-    /// Seed of an adversarial order; round robin if none.
+    /// Chooses a hostile order; round robin if none.
     pub adversarial: Option<u64>,
 }
 
@@ -47,7 +50,7 @@ pub fn compare(
     let prepared = Prepared::new(program).map_err(|e| e.to_string())?;
     let order = match how.adversarial {
         None => Order::round_robin(program),
-        Some(seed) => Order::adversarial(program, seed),
+        Some(seed) => Order::hostile(program, (seed % HOSTILE_ORDERS) as usize),
     }
     .map_err(|e| e.to_string())?;
     let mut machine = Machine::new(&prepared, how.kernels);

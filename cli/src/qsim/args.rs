@@ -101,6 +101,9 @@ pub(crate) struct RunArgs {
     /// Compute values with plain loops that trap when an accumulator wraps (same result, slower)
     #[arg(long)]
     pub reference: bool,
+    /// Also run the first sample in N hostile orders of the engines' words that the semaphores allow, the extreme ones first (24 orders of preference), then random ones; a byte that differs names the two words that race
+    #[arg(long, value_name = "N", conflicts_with = "timing_only", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub adversarial: Option<u64>,
     /// Machine parameters; only those that change nothing but time may differ from the program's
     #[command(flatten)]
     pub machine: MachineArgs,

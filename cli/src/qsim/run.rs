@@ -1,10 +1,11 @@
 //! `qsim PROG.bin`: time, values, accuracy, check, trace, report.
 
+mod orders;
 mod outputs;
 mod values;
 
 use isa::Program;
-use simulator::report::{ProgramFile, Report};
+use simulator::report::{ProgramFile, Report, Word};
 
 use super::args::RunArgs;
 use super::trace::Target;
@@ -44,6 +45,15 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
         Run::new(&program, args, talk)?.samples(&mut report, outputs)?;
     }
     show(args, &report)?;
+    if let Some(race) = &report.orders.race {
+        let word = |word: &Word| format!("{} word {} `{}`", word.engine, word.index, word.text);
+        return Err(CliError::Failed(format!(
+            "{} and {} race: their order decides what {} holds\n  hint: qsim verify names every race",
+            word(&race.early),
+            word(&race.late),
+            race.place
+        )));
+    }
     match &report.check.first_mismatch {
         Some(m) => Err(CliError::Failed(format!(
             "the machine differs from the host runtime in {} elements; first `{}` of node `{}`, sample {}, [y, x, c] = {:?}: machine {}, host {}",

@@ -12,6 +12,9 @@ use super::{Location, SimError};
 /// Largest count of a semaphore.
 const MAX_COUNT: u8 = 255;
 
+/// Orders of preference among four engines.
+const STRICT_ORDERS: usize = 24;
+
 /// Words between two changes of preference of an adversarial order, at most.
 const LONGEST_STREAK: u64 = 64;
 
@@ -39,6 +42,33 @@ impl Order {
         }
     }
 
+    /// The order `index` of a series of hostile ones: first those in which the engines keep one order of preference from the
+    /// beginning to the end (each engine once as far ahead of all others, or behind them, as the semaphores let it), then
+    /// [`Order::adversarial`] ones.
+    ///
+    /// # Errors
+    /// As [`Order::round_robin`].
+    pub fn hostile(program: &Program, index: usize) -> Result<Order, SimError> {
+        if index >= STRICT_ORDERS {
+            return Order::adversarial(program, index as u64);
+        }
+        let mut left = Engine::ALL.to_vec();
+        let mut digits = index;
+        let preference = Engine::ALL.map(|_| {
+            let digit = digits % left.len();
+            digits /= left.len();
+            left.remove(digit)
+        });
+        Order::strict(program, preference)
+    }
+
+    /// The order in which an engine moves only when none before it in `preference` can.
+    fn strict(program: &Program, preference: [Engine; 4]) -> Result<Order, SimError> {
+        let mut progress = Progress::new(program);
+        while preference.iter().any(|&engine| progress.step(engine)) {}
+        progress.finish()
+    }
+
     /// A hostile order: in streaks of random length one engine runs ahead as far as the semaphores let it, then another. The same
     /// seed gives the same order.
     ///
@@ -63,6 +93,30 @@ impl Order {
                 }
             }
         }
+    }
+
+    /// The first `count` words of this order, then those left in the order of `other`, which must be of the same program.
+    /// Semaphores order words in pairs, so what two orders may do this one may do.
+    pub(super) fn then(&self, count: usize, other: &Order) -> Order {
+        let mut steps = self.steps[..count].to_vec();
+        let mut done = [0; 4];
+        for (engine, index) in &steps {
+            done[engine.index()] = index + 1;
+        }
+        steps.extend(other.steps.iter().filter(|(engine, index)| *index >= done[engine.index()]));
+        Order { steps }
+    }
+
+    /// With the word at `from` moved in front of that at `to`, which comes earlier.
+    pub(super) fn moved(&self, from: usize, to: usize) -> Order {
+        let mut steps = self.steps.clone();
+        steps[to..=from].rotate_right(1);
+        Order { steps }
+    }
+
+    /// Position of a word.
+    pub(super) fn position(&self, word: (Engine, usize)) -> Option<usize> {
+        self.steps().position(|step| step == word)
     }
 
     /// The words: engine and index.

@@ -248,6 +248,30 @@ fn a_race_shows_in_some_order() {
         .map(|seed| run(&prepared, Kernels::Fast, &Order::adversarial(&racing, seed).unwrap()));
     let wrong = outputs.filter(|output| output[..] != OUTPUT).count();
     assert!((1..50).contains(&wrong), "{wrong}");
+    let inputs = [INPUT.to_vec()];
+    let orders = Interleavings::new(&prepared, Kernels::Fast, &inputs).unwrap();
+    let races: Vec<Race> = (0..30).filter_map(|index| orders.race(index).unwrap()).collect();
+    assert!((1..30).contains(&races.len()), "{}", races.len());
+    for race in &races {
+        let words = [&race.early, &race.late].map(|at| (at.engine, at.index));
+        assert!(words.contains(&(Engine::Mxu, 3)), "{words:?}");
+        assert!(words.contains(&(Engine::Vpu, 2)), "{words:?}");
+        assert!(race.place.contains("`y`"), "{}", race.place);
+    }
+}
+
+#[test]
+fn hostile_orders_leave_no_byte_different() {
+    let program = program();
+    let prepared = Prepared::new(&program).unwrap();
+    let inputs = [INPUT.to_vec()];
+    let orders = Interleavings::new(&prepared, Kernels::Reference, &inputs).unwrap();
+    for index in 0..60 {
+        assert_eq!(orders.race(index).unwrap(), None);
+    }
+    let different = |index| Order::hostile(&program, index).unwrap();
+    assert_ne!(different(0), different(1));
+    assert_eq!(different(30), Order::adversarial(&program, 30).unwrap());
 }
 
 #[derive(Default)]

@@ -105,6 +105,17 @@ impl Dram {
         }
     }
 
+    /// The first byte that two DRAMs of one program hold differently.
+    pub(super) fn difference(&self, other: &Dram) -> Option<u64> {
+        self.pages.iter().zip(&other.pages).enumerate().find_map(|(page, (a, b))| {
+            let byte =
+                |page: &Option<Box<[u8]>>, at: usize| page.as_ref().map_or(POISON, |p| p[at]);
+            let at =
+                if a == b { None } else { (0..PAGE_BYTES).find(|&i| byte(a, i) != byte(b, i)) };
+            Some((page * PAGE_BYTES + at?) as u64)
+        })
+    }
+
     /// Every byte, for comparison in tests.
     #[cfg(test)]
     pub(crate) fn contents(&self) -> Vec<u8> {

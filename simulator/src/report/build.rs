@@ -7,8 +7,8 @@ use timing::{Bucket, EngineCycles, LayerTime, Timing, TrafficClass};
 use super::error::ReportError;
 use super::schema::{
     Accuracy, Area, BoundCycles, Buckets, Check, Cycles, Energy, Engines, Layer, LayerBound,
-    Memory, Moved, ProgramFacts, ReadWrite, Report, SCHEMA_VERSION, ScratchpadStreams, Span, Time,
-    Traffic, TrafficClasses, Utilization, Waits,
+    Memory, Moved, Orders, ProgramFacts, ReadWrite, Report, SCHEMA_VERSION, ScratchpadStreams,
+    Span, Time, Traffic, TrafficClasses, Utilization, Waits,
 };
 use crate::area;
 use crate::bounds::{self, LowerBounds, NodeBound, Peak};
@@ -103,6 +103,7 @@ impl Report {
             },
             accuracy: Accuracy::default(),
             check: Check::default(),
+            orders: Orders::default(),
             top5: Vec::new(),
             layers: layers
                 .map(|(((node, time), work), bound)| layer(node, time, work, bound, hardware))

@@ -33,6 +33,8 @@ objects! {
         accuracy: Accuracy = "";
         /// Comparison with the host runtime, element by element.
         check: Check = "";
+        /// Comparison of hostile orders of the engines' words with the usual one (`--adversarial`).
+        orders: Orders = "";
         /// The largest values of the first output, largest first, at most five; empty unless a single sample was named.
         top5: Vec<Top> = "";
         /// Nodes of the network in program order.
@@ -241,6 +243,38 @@ objects! {
         mismatches: Option<u64> = "elements";
         /// The first one, in program order.
         first_mismatch: Option<Mismatch> = "";
+    }
+
+    /// Comparison of hostile orders of the engines' words with the usual one, on one sample.
+    Orders {
+        /// Orders run.
+        run: Option<u64> = "orders";
+        /// Orders in which any byte was another: noted tiles, or a memory at the end.
+        differing: Option<u64> = "orders";
+        /// Two words that race, from the first such order.
+        race: Option<Race> = "";
+    }
+
+    /// Two words whose order decides bytes, though no semaphore decides their order.
+    Race {
+        /// The word that may run earlier than usual.
+        early: Word = "";
+        /// The word that it may overtake.
+        late: Word = "";
+        /// Where it shows first.
+        place: String = "text";
+    }
+
+    /// A word of the program.
+    Word {
+        /// Engine whose code holds it.
+        engine: String = "name";
+        /// Its position in that code.
+        index: u64 = "index";
+        /// The instruction in assembly.
+        text: String = "text";
+        /// Node it belongs to.
+        node: Option<String> = "name";
     }
 
     /// An element that differs.

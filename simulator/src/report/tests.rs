@@ -48,6 +48,21 @@ fn full_report() -> Report {
         mismatches: Some(17),
         first_mismatch: Some(first),
     };
+    let word = |engine: &str, text: &str| Word {
+        engine: engine.to_owned(),
+        index: 7,
+        text: text.to_owned(),
+        node: Some("/conv1/Conv".to_owned()),
+    };
+    report.orders = Orders {
+        run: Some(40),
+        differing: Some(3),
+        race: Some(Race {
+            early: word("mxu", "mxu.conv page=0"),
+            late: word("vpu", "vpu.drain page=0"),
+            place: "tensor `y`".to_owned(),
+        }),
+    };
     report.top5 = vec![
         Top { class: 948, name: Some("Granny Smith".to_owned()), score: 12.25 },
         Top { class: 7, name: None, score: -0.5 },

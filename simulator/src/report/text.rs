@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use isa::Hardware;
 
-use super::schema::{Buckets, Layer, Moved, ProgramFacts, Report};
+use super::schema::{Buckets, Layer, Moved, Orders, ProgramFacts, Report};
 use crate::wording::{
     WIDTH, bytes, cut, duration, energy_text, grouped, line, percent, printable, ratio,
     significant, wrapped,
@@ -203,6 +203,22 @@ impl Report {
                     line(text, "", &what);
                 }
             }
+        }
+        self.orders_line(text);
+    }
+
+    fn orders_line(&self, text: &mut String) {
+        let Orders { run: Some(run), differing, race } = &self.orders else { return };
+        let Some(race) = race else {
+            let what = format!("{} hostile orders, every byte as usual", grouped(*run));
+            return line(text, "orders", &what);
+        };
+        let differing = grouped(differing.unwrap_or(0));
+        line(text, "orders", &format!("RACE: {differing} of {} orders differ", grouped(*run)));
+        for word in [&race.early, &race.late] {
+            let node =
+                word.node.as_deref().map_or(String::new(), |n| format!(" ({})", printable(n)));
+            line(text, "", &format!("{} word {}{node}: {}", word.engine, word.index, word.text));
         }
     }
 

@@ -12,6 +12,7 @@ use simulator::exec::Kernels;
 use simulator::machine::{Machine, Order, Prepared};
 use simulator::report::{Check, Report, Top};
 
+use super::orders;
 use super::outputs::OutputFile;
 use crate::data::labels::Classes;
 use crate::data::{Sample, Samples};
@@ -115,6 +116,12 @@ impl<'a> Run<'a> {
             (Err(first), None) => return Err(first),
         };
         report.check = self.checked(&mut outcomes)?;
+        if let Some(count) = self.args.adversarial {
+            let sample = samples.sample(0)?;
+            let stored = self.stored_inputs(&sample, samples.real(&sample)?.as_deref())?;
+            report.orders =
+                orders::compare(&self.machine, self.kernels, &stored, count, self.talk)?;
+        }
         if self.args.data.is_some() {
             self.accuracy(report, &outcomes, &samples, float.is_some());
         }
