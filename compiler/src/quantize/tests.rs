@@ -3,6 +3,7 @@
 mod functions;
 mod lrn;
 mod movement;
+mod pools;
 
 use ir::graph::{Graph, Op, ValueId, Window};
 use ir::qgraph::{QOp, QType};

@@ -1,11 +1,17 @@
 //! Maximum and average pools.
 
 use ir::graph::{ValueId, Window};
-use ir::qgraph::{Hwc, QOp};
+use ir::qgraph::{Hwc, QOp, QType};
 
 use super::{Emitter, Group};
 use crate::quantize::QuantizeError;
+use crate::quantize::fusion::Clip;
 use crate::quantize::layout::Layout;
+use crate::quantize::params::{Params, storable};
+
+/// Most taps of an average pool whose windows are whole that is one step. Larger ones sum columns first: a machine must not need
+/// all of a large map at once.
+const MOST_TAPS: usize = 1 << 10;
 
 impl Emitter<'_> {
     pub(super) fn max_pool(&mut self, group: Group<'_>, window: Window) {
@@ -26,12 +32,19 @@ impl Emitter<'_> {
             window.pad = [0; 4];
         }
         let layout = Layout::standard(self.shape(group.result));
+        let (input, output) = (self.hwc(x), layout.hwc);
+        let whole = uncut(&window, [input.h, input.w], [output.h, output.w]);
+        if whole && window.kernel[0] > 1 && window.kernel[0] * window.kernel[1] > MOST_TAPS {
+            x = self.column_sums(group, x, window, output.h)?;
+            let [kernel, stride, dilation] =
+                [window.kernel, window.stride, window.dilation].map(|[_, along_x]| [1, along_x]);
+            window = Window { kernel, stride, dilation, ..window };
+        }
         let (from, to) = (self.params_of(x), self.params(group.result));
         let [kh, kw] = window.kernel;
         let taps = kh * kw;
         // Windows of all counts up to the full one can occur at a border.
-        let (input, output) = (self.hwc(x), layout.hwc);
-        let first = if uncut(&window, [input.h, input.w], [output.h, output.w]) { taps } else { 1 };
+        let first = if whole { taps } else { 1 };
         let requant = (first..=taps)
             .map(|n| {
                 self.requant(group.node, from.scale / (n as f64 * to.scale), n as u64 * from.span())
@@ -40,6 +53,34 @@ impl Emitter<'_> {
         let op = QOp::AveragePool { window, requant, bounds: to.bounds(group.clip) };
         self.push(group, op, &[x], layout);
         Ok(())
+    }
+
+    /// Means of the window's columns, as int16 sums that are kept whole where they fit, else shifted by the fewest bits.
+    fn column_sums(
+        &mut self,
+        group: Group<'_>,
+        x: ValueId,
+        window: Window,
+        rows: usize,
+    ) -> Result<ValueId, QuantizeError> {
+        let (from, taps) = (self.params_of(x), window.kernel[0]);
+        let largest = from.span() * taps as u64;
+        let fits = |shift: &u32| largest.div_ceil(1 << shift) <= i16::MAX.unsigned_abs().into();
+        let shift = (0..u64::BITS).find(fits).expect("a shift leaves one bit");
+        let step = f64::from(2f32.powi(shift.cast_signed()));
+        let scale = storable(from.scale * step / taps as f64);
+        let to = Params { dtype: QType::I16, scale, zero_point: 0 };
+        let [kernel, stride, dilation] =
+            [window.kernel, window.stride, window.dilation].map(|[along_y, _]| [along_y, 1]);
+        let op = QOp::AveragePool {
+            window: Window { kernel, stride, dilation, pad: [0; 4] },
+            requant: vec![self.requant(group.node, 1.0 / step, largest)?],
+            bounds: to.bounds(Clip::NONE),
+        };
+        let (base, shape) = (&group.node.name, Hwc { h: rows, ..self.hwc(x) });
+        let output = self.added_value(base, "columns", shape, to);
+        self.push_added(base, "columns", "AveragePool", op, &[x], output);
+        Ok(output)
     }
 
     /// `x` with a border of zeros that count as elements.
