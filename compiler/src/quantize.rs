@@ -10,6 +10,7 @@ mod error;
 mod fusion;
 mod layout;
 mod params;
+mod plateaus;
 mod scales;
 mod sharing;
 mod weights;

@@ -12,7 +12,7 @@ use super::emit::{NODE_STEP, uncut};
 use super::fusion::Fusion;
 use super::params::{Grid, Params, SOFTMAX, ends_in_sigmoid, sigmoid, steps, width};
 use super::sharing::{Sets, Wanted, wanted};
-use super::{Arithmetic, QuantizeError};
+use super::{Arithmetic, QuantizeError, plateaus};
 use crate::calibrate::{Calibration, Range};
 
 /// Padding beyond this magnitude stands for minus infinity and has no place in a range.
@@ -96,6 +96,13 @@ pub(super) fn assign(
                 meet(&mut sets, &mut scales, node, Some(border), result, dtype, arithmetic);
             }
             _ => {}
+        }
+    }
+    if dtype == QType::I8 {
+        for (root, function) in plateaus::readers(graph, fusion, &sets) {
+            if let Some(Scale::Covers { range, .. }) = &mut scales[root] {
+                *range = plateaus::without(*range, function);
+            }
         }
     }
     for (node, result, _) in fusion.nodes(graph) {

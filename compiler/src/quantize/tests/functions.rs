@@ -112,6 +112,37 @@ fn interpolated_tables_are_as_exact_as_documented() {
 }
 
 #[test]
+fn logits_that_only_a_sigmoid_reads_have_steps_where_it_varies() {
+    let range = |also_output: bool, between: Op, shape: &[usize]| {
+        let mut b = Build::new(1);
+        let x = b.input(&[1, 4, 2, 2]);
+        let logits = b.conv(x, 4, [1, 1], 1);
+        let moved = b.op(between, &[logits], shape);
+        let y = b.unary(moved, "x sigmoid");
+        let outputs = if also_output { vec![y, logits] } else { vec![y] };
+        let graph = b.finish(&outputs);
+        let name = |id: ValueId| graph.values[id.0 as usize].name.clone();
+        let ranges = [(name(x), span(-1.0, 1.0)), (name(logits), span(-700.0, 300.0))].into();
+        let calibration = Calibration { ranges, ..Calibration::default() };
+        let q = quantize(&graph, &calibration, &Options::default(), &Hardware::default()).unwrap();
+        let conv = q.nodes[0].output.0 as usize;
+        let v = &q.values[conv];
+        [-128, 127].map(|stored| v.scale * f64::from(stored - v.zero_point))
+    };
+    let turn = || Op::Transpose { perm: vec![0, 1, 3, 2] };
+    let [lo, hi] = range(false, turn(), &[1, 4, 2, 2]);
+    // The sigmoid is below half a step of 1/256 under -ln 511, and above the largest step over ln(254.5 / 1.5).
+    assert!((-6.6..-6.2).contains(&lo) && (5.1..5.5).contains(&hi), "{lo} {hi}");
+    let [lo, hi] = range(true, turn(), &[1, 4, 2, 2]);
+    assert!(lo < -690.0 && hi > 290.0, "an output keeps its range: {lo} {hi}");
+    // Between two elements there may be any value: they must not saturate before.
+    let places = vec![0.0, 0.25, 0.75, 1.0];
+    let wider = Op::Interpolate { axes: vec![ir::graph::Interpolation { axis: 3, places }] };
+    let [lo, hi] = range(false, wider, &[1, 4, 2, 4]);
+    assert!(lo < -690.0 && hi > 290.0, "{lo} {hi}");
+}
+
+#[test]
 fn outside_its_domain_a_function_is_as_at_its_edge() {
     let q = alone(&("x log", -1.0, 4.0, |x| libm::log(x.max(0.1))), 8);
     let QOp::Lut8 { table } = &q.nodes[0].op else { panic!() };
