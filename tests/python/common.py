@@ -49,11 +49,15 @@ class Tools:
 
     def compute(self, program, inputs, scratch):
         """First output of a program for one sample, a dictionary of arrays by input name with the batch axis."""
+        return next(iter(self.outputs(program, inputs, scratch).values()))
+
+    def outputs(self, program, inputs, scratch):
+        """As `compute`, all outputs by name."""
         x, y = scratch / "x.npz", scratch / "y.npz"
         np.savez(x, **{name: value[np.newaxis] for name, value in inputs.items()})
         run(self.qsim_path, program, "--input", x, "--output", y, "--quiet")
         with np.load(y) as outputs:
-            return outputs[outputs.files[0]]
+            return dict(outputs)
 
 
 def session(path, optimized=True):
