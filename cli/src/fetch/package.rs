@@ -5,13 +5,14 @@ use std::process::Command;
 
 use super::manifest::{Entry, Tool};
 use crate::error::CliError;
+use crate::interrupt::Scrap;
 
 /// Lines of a client's complaint that are repeated.
 const COMPLAINT_LINES: usize = 12;
 
 /// A downloaded archive in a folder of its own, removed when dropped.
 pub(super) struct Package {
-    folder: Scratch,
+    folder: Scrap,
     archive: PathBuf,
 }
 
@@ -21,8 +22,8 @@ impl Package {
     /// # Errors
     /// The client is missing, fails, or leaves no archive; with what it said.
     pub(super) fn download(entry: &Entry) -> Result<Package, CliError> {
-        let folder = Scratch::new()?;
-        let output = run(entry, &folder.0)?;
+        let folder = scratch()?;
+        let output = run(entry, folder.path())?;
         if !output.status.success() {
             return Err(CliError::Refused(format!(
                 "{}: the download failed ({})\n{}{}",
@@ -32,7 +33,7 @@ impl Package {
                 hint(entry.tool)
             )));
         }
-        let archive = only_file(&folder.0).ok_or_else(|| {
+        let archive = only_file(folder.path()).ok_or_else(|| {
             CliError::Refused(format!("{}: the client left no archive", entry.source()))
         })?;
         Ok(Package { folder, archive })
@@ -40,7 +41,7 @@ impl Package {
 
     /// The archive's path.
     pub(super) fn archive(&self) -> &Path {
-        debug_assert!(self.archive.starts_with(&self.folder.0));
+        debug_assert!(self.archive.starts_with(self.folder.path()));
         &self.archive
     }
 }
@@ -119,26 +120,16 @@ fn only_file(folder: &Path) -> Option<PathBuf> {
     files.next().filter(|path| path.is_file() && files.next().is_none())
 }
 
-/// A new folder under the system's temporary one, removed when dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Scratch, CliError> {
-        let path = std::env::temp_dir().join(format!("qcc-fetch-{}", std::process::id()));
-        let mut builder = std::fs::DirBuilder::new();
-        // Nobody else may put an archive there.
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(&path)
-            .map_err(|e| CliError::in_file(&path, format!("cannot be made: {e}")))?;
-        Ok(Scratch(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+/// A new folder under the system's temporary one.
+fn scratch() -> Result<Scrap, CliError> {
+    let path = std::env::temp_dir().join(format!("qcc-fetch-{}", std::process::id()));
+    let mut builder = std::fs::DirBuilder::new();
+    // Nobody else may put an archive there.
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match Scrap::make(path.clone(), |path| builder.create(path)) {
+        Ok((scrap, ())) => Ok(scrap),
+        Err(e) => Err(CliError::in_file(&path, format!("cannot be made: {e}"))),
     }
 }
 

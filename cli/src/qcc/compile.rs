@@ -1,13 +1,13 @@
 //! `qcc MODEL.onnx -o PROG.bin`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use compiler::calibrate::Calibration;
 use compiler::compile::{Network, program};
 use compiler::options::{Granularity, Observer, Options};
 use compiler::random_weights::{Replaced, randomize};
 use ir::graph::Graph;
-use ir::onnx::{LoadOptions, load, save_qdq};
+use ir::onnx::{LoadError, LoadOptions, load, save_qdq};
 use ir::qgraph::{QGraph, QValue};
 use isa::Hardware;
 use isa::program::{Meta, Preprocess, Program, RandomWeights};
@@ -16,9 +16,9 @@ use super::args::{CompileArgs, Emit, QuantizeArgs};
 use crate::args::{parse_shape, with_suffix};
 use crate::data::Samples;
 use crate::data::labels::read_names;
-use crate::error::{CliError, describe, read_file};
+use crate::error::{CliError, read_file};
 use crate::float_model::{check_embeddable, sha256_of_file};
-use crate::output::{AtomicFile, Talk, write_file};
+use crate::output::{Output, Talk, check_distinct};
 use crate::preprocess;
 use crate::progress::Progress;
 
@@ -31,7 +31,9 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let options = options(&args.quantize, how.as_ref())?;
     let model_sha256 = sha256_of_file(path)?;
     let load_options = LoadOptions { shapes, max_constant_bytes: args.max_constant_bytes };
-    let mut model = load(path, &load_options).map_err(CliError::refused)?;
+    let mut model = load(path, &load_options).map_err(|e| not_a_network(path, &e))?;
+    let target = args.output.clone().unwrap_or_else(|| with_suffix(path, "bin"));
+    check_paths(args, path, &target)?;
     if args.embed_float {
         check_embeddable(read_file(path)?, &load_options)?;
     }
@@ -42,9 +44,11 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
         Some(names) => read_names(names, first_output_values(&model.graph))?,
         None => Vec::new(),
     };
-    // Opened before the work, so that a bad path fails at once; it appears under its name only when complete.
-    let target = args.output.clone().unwrap_or_else(|| with_suffix(path, "bin"));
-    let mut file = AtomicFile::create(&target)?;
+    // Opened before the work, so that a bad path fails at once; they appear under their names when all are complete.
+    let mut file = Output::open(&target)?;
+    let mut ranges = args.quantize.calib_out.as_deref().map(Output::open).transpose()?;
+    let forms: Result<Vec<Output>, CliError> = args.emit.iter().map(open_form).collect();
+    let mut forms = forms?;
 
     let random_weights =
         args.random_weights.map(|seed| RandomWeights { seed, input_range: options.input_range });
@@ -60,8 +64,8 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     }
     let (calibration, sample_hashes) = calibrate(&network, args, &options, how.as_ref(), talk)?;
     talk.note(format_args!("calibration: {}", calibration.method));
-    if let Some(out) = &args.quantize.calib_out {
-        write_file(out, calibration.to_json().as_bytes())?;
+    if let Some(ranges) = &mut ranges {
+        ranges.put(calibration.to_json().as_bytes())?;
     }
     let stage = Progress::stage(talk, "quantizing");
     let qgraph = network.quantize(&calibration, &options, &hw);
@@ -86,9 +90,11 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let mut made = made.map_err(|e| CliError::in_file(path, e))?;
     made.float_model = args.embed_float.then(|| read_file(path)).transpose()?;
     let bytes = made.to_bytes().map_err(CliError::refused)?;
-    std::io::Write::write_all(&mut file, &bytes)
-        .map_err(|e| CliError::in_file(&target, describe(&target, &e)))?;
-    file.commit()?;
+    file.put(&bytes)?;
+    for ((kind, _), form) in args.emit.iter().zip(&mut forms) {
+        form.put(&emitted(*kind, &network.graph, &qgraph, &made)?)?;
+    }
+    Output::finish(ranges.into_iter().chain([file]).chain(forms).collect())?;
     let words: usize = made.code.iter().map(|s| s.words.len()).sum();
     talk.note(format_args!(
         "wrote {}: {} nodes, {words} instructions, {} bytes of constants, {} bytes in all",
@@ -97,7 +103,28 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
         made.constants.len(),
         bytes.len()
     ));
-    emit(args, &network.graph, &qgraph, &made)
+    Ok(())
+}
+
+/// Refuses outputs that would overwrite an input or each other.
+fn check_paths(args: &CompileArgs, model: &Path, target: &Path) -> Result<(), CliError> {
+    let q = &args.quantize;
+    let hw = args.machine.hw.as_deref().map(Path::new);
+    let inputs = [Some(model), q.data.as_deref(), q.calib_in.as_deref(), args.names.as_deref(), hw];
+    let forms = args.emit.iter().map(|(_, file)| ("--emit", file.as_deref()));
+    let outputs = [("-o", Some(target)), ("--calib-out", q.calib_out.as_deref())];
+    check_distinct(&inputs, &outputs.into_iter().chain(forms).collect::<Vec<_>>())
+}
+
+/// What a file that is no network may be instead.
+fn not_a_network(path: &Path, error: &LoadError) -> CliError {
+    let is_program = std::fs::read(path).is_ok_and(|bytes| Program::from_bytes(&bytes).is_ok());
+    let hint = if is_program {
+        format!("\n  hint: it is a compiled program; `qsim {}` runs it", path.display())
+    } else {
+        String::new()
+    };
+    CliError::Refused(format!("{error}{hint}"))
 }
 
 fn tell_replaced(replaced: Replaced, talk: Talk) {
@@ -208,29 +235,27 @@ fn inputs(graph: &Graph) -> Vec<QValue> {
     graph.inputs.iter().map(describe).collect()
 }
 
-/// Writes the intermediate forms asked for.
-fn emit(
-    args: &CompileArgs,
+/// Where an intermediate form goes.
+fn open_form((_, file): &(Emit, Option<PathBuf>)) -> Result<Output, CliError> {
+    Output::open(file.as_deref().unwrap_or(Path::new("-")))
+}
+
+/// An intermediate form.
+fn emitted(
+    kind: Emit,
     graph: &Graph,
     qgraph: &QGraph,
     made: &Program,
-) -> Result<(), CliError> {
-    for (kind, file) in &args.emit {
-        let bytes = match kind {
-            Emit::Asm => isa::disasm::disassemble(made).into_bytes(),
-            Emit::Graph => graph.to_string().into_bytes(),
-            Emit::Qgraph => qgraph.to_string().into_bytes(),
-            Emit::Dot => qgraph.to_dot().into_bytes(),
-            Emit::Tiles => {
-                let line =
-                    |n: &isa::program::NodeInfo| format!("{}\t{}\t{}\n", n.name, n.op, n.tile);
-                made.nodes.iter().map(line).collect::<String>().into_bytes()
-            }
-            Emit::Qdq => {
-                save_qdq(qgraph).map_err(|e| CliError::Refused(format!("--emit qdq: {e}")))?
-            }
-        };
-        write_file(file.as_deref().unwrap_or(Path::new("-")), &bytes)?;
-    }
-    Ok(())
+) -> Result<Vec<u8>, CliError> {
+    Ok(match kind {
+        Emit::Asm => isa::disasm::disassemble(made).into_bytes(),
+        Emit::Graph => graph.to_string().into_bytes(),
+        Emit::Qgraph => qgraph.to_string().into_bytes(),
+        Emit::Dot => qgraph.to_dot().into_bytes(),
+        Emit::Tiles => {
+            let line = |n: &isa::program::NodeInfo| format!("{}\t{}\t{}\n", n.name, n.op, n.tile);
+            made.nodes.iter().map(line).collect::<String>().into_bytes()
+        }
+        Emit::Qdq => save_qdq(qgraph).map_err(|e| CliError::Refused(format!("--emit qdq: {e}")))?,
+    })
 }

@@ -2,6 +2,8 @@
 
 mod origin;
 
+use std::path::Path;
+
 use compiler::backend::{ReferenceError, reference_graph};
 use ir::graph::Graph;
 use isa::Program;
@@ -11,12 +13,13 @@ use simulator::explain::{Explanation, LayerPage};
 use super::args::ExplainArgs;
 use crate::error::{CliError, read_file};
 use crate::float_model::{embedded_graph, open_graph};
-use crate::output::{print, write_file};
+use crate::output::{check_distinct, write_file};
 use crate::qsim::run::program_file;
 
 /// Explains a program or one of its layers.
 pub(crate) fn explain_command(args: &ExplainArgs) -> Result<(), CliError> {
     let path = args.program.as_path();
+    check_distinct(&[Some(path), args.float.as_deref()], &[("-o", args.output.as_deref())])?;
     let bytes = read_file(path)?;
     let mut program = Program::from_bytes(&bytes).map_err(|e| CliError::in_file(path, e))?;
     args.machine.retime(&mut program)?;
@@ -38,10 +41,7 @@ pub(crate) fn explain_command(args: &ExplainArgs) -> Result<(), CliError> {
         (false, Some(_), [layer]) => layer.to_text(&explanation.hardware),
         (false, ..) => explanation.to_text(),
     };
-    match args.output.as_deref() {
-        Some(target) => write_file(target, text.as_bytes()),
-        None => print(&text),
-    }
+    write_file(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes())
 }
 
 /// The float model that was named, or that the program holds.

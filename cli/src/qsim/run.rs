@@ -4,15 +4,18 @@ mod orders;
 mod outputs;
 mod values;
 
+use std::path::Path;
+
 use isa::Program;
+use isa::program::ProgramError;
 use simulator::report::{ProgramFile, Report, Word};
 
 use super::args::RunArgs;
-use super::trace::Target;
-use crate::args::Format;
+use super::trace::{Target, Written};
+use crate::args::{Format, with_suffix};
 use crate::error::{CliError, read_file};
 use crate::float_model::sha256_hex;
-use crate::output::{Talk, print, write_file};
+use crate::output::{Output, Talk, check_distinct};
 use crate::preprocess;
 use outputs::OutputFile;
 use values::Run;
@@ -20,31 +23,52 @@ use values::Run;
 /// Runs a program as the arguments say and prints the report.
 pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
     let path = args.program.as_deref().ok_or_else(|| CliError::Usage("name a program".into()))?;
-    // Outputs are opened before the work, so that a bad path fails at once.
-    let trace = args.trace.as_ref().map(|t| Target::open(t.as_deref(), path)).transpose()?;
+    let trace = args
+        .trace
+        .as_ref()
+        .map(|given| given.clone().unwrap_or_else(|| with_suffix(path, "trace.json")));
+    check_distinct(
+        &[Some(path), args.data.as_deref(), args.input.as_deref(), args.float.as_deref()],
+        &[
+            ("--trace", trace.as_deref()),
+            ("--output", args.output.as_deref()),
+            ("--report", args.report.as_deref()),
+        ],
+    )?;
+    // Outputs are opened before the work, so that a bad path fails at once, and put in place after all of it.
+    let trace = trace.as_deref().map(Target::open).transpose()?;
+    let mut shown = Output::open(args.report.as_deref().unwrap_or(Path::new("-")))?;
     let bytes = read_file(path)?;
-    let mut program = Program::from_bytes(&bytes).map_err(|e| CliError::in_file(path, e))?;
+    let mut program = Program::from_bytes(&bytes).map_err(|e| not_a_program(path, e))?;
     args.machine.retime(&mut program)?;
     if let Some(given) = &args.preprocess {
         preprocess::check_same(&preprocess::parse(given)?, program.meta.preprocess.as_ref())?;
     }
-    // Opened before the work, so that a bad path fails at once.
     let outputs = args.output.as_deref().map(|to| OutputFile::create(to, &program)).transpose()?;
 
     let mode = if args.cycle_stepped { timing::Mode::Stepped } else { timing::Mode::Event };
-    let timing = match trace {
-        None => timing::run(&program, mode).map_err(|e| CliError::in_file(path, e))?,
+    let (timing, trace) = match trace {
+        None => (timing::run(&program, mode).map_err(|e| CliError::in_file(path, e))?, None),
         Some(target) => {
-            target.write(&program, mode, talk).map_err(|e| CliError::in_file(path, e))?
+            let (timing, written) = target.write(path, &program, mode)?;
+            (timing, Some(written))
         }
     };
     let file = program_file(&bytes);
     let mut report = Report::new(&program, &program.hardware, &file, &timing)
         .map_err(|e| CliError::in_file(path, e))?;
-    if !args.timing_only {
-        Run::new(&program, args, talk)?.samples(&mut report, outputs)?;
+    let values = match args.timing_only {
+        true => None,
+        false => Run::new(&program, args, talk)?.samples(&mut report, outputs)?,
+    };
+    shown.put(text(args.format, &report).as_bytes())?;
+    let note = trace.as_ref().map(Written::note);
+    let files = trace.map(|trace| trace.file).into_iter().chain(values).chain([shown]);
+    let finished = Output::finish(files.collect());
+    if let (Some(note), Ok(())) = (note, &finished) {
+        talk.note(note);
     }
-    show(args, &report)?;
+    finished?;
     if let Some(race) = &report.orders.race {
         let word = |word: &Word| format!("{} word {} `{}`", word.engine, word.index, word.text);
         return Err(CliError::Failed(format!(
@@ -78,14 +102,21 @@ pub(crate) fn program_file(bytes: &[u8]) -> ProgramFile {
     }
 }
 
-fn show(args: &RunArgs, report: &Report) -> Result<(), CliError> {
-    let text = match args.format {
+/// The report in a form.
+fn text(format: Format, report: &Report) -> String {
+    match format {
         Format::Text => report.to_text(),
         Format::Json => report.to_json() + "\n",
         Format::Csv => report.to_csv(),
-    };
-    match &args.report {
-        Some(path) => write_file(path, text.as_bytes()),
-        None => print(&text),
     }
+}
+
+/// What a file that is no program may be instead.
+fn not_a_program(path: &Path, error: ProgramError) -> CliError {
+    let hint = match path.extension().and_then(|e| e.to_str()) {
+        Some("onnx") => format!("\n  hint: `qcc {}` compiles a network", path.display()),
+        Some("qasm") => format!("\n  hint: `qsim asm {}` assembles text", path.display()),
+        _ => String::new(),
+    };
+    CliError::in_file(path, format!("{error}{hint}"))
 }

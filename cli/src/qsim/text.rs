@@ -7,7 +7,7 @@ use compiler::validate::validate;
 use isa::Program;
 
 use crate::error::{CliError, read_file};
-use crate::output::{Talk, print, write_file};
+use crate::output::{Talk, check_distinct, print, write_file};
 
 /// Reads and validates a program.
 pub(crate) fn load(path: &Path) -> Result<Program, CliError> {
@@ -45,6 +45,7 @@ pub(super) fn assemble(source: &Path, output: Option<&Path>, talk: Talk) -> Resu
         CliError::Refused(format!("{}:\n{}", source.display(), list.join("\n")))
     })?;
     let target = output.map_or_else(|| source.with_extension("bin"), Path::to_path_buf);
+    check_distinct(&[Some(source)], &[("-o", Some(&target))])?;
     let bytes = program.to_bytes().map_err(|e| CliError::in_file(source, e))?;
     write_file(&target, &bytes)?;
     talk.note(format_args!("wrote {}", target.display()));
@@ -53,6 +54,7 @@ pub(super) fn assemble(source: &Path, output: Option<&Path>, talk: Talk) -> Resu
 
 /// Prints a program as assembly.
 pub(super) fn disassemble(path: &Path, output: Option<&Path>) -> Result<(), CliError> {
+    check_distinct(&[Some(path)], &[("-o", output)])?;
     let text = isa::disasm::disassemble(&load(path)?);
     match output {
         Some(target) => write_file(target, text.as_bytes()),

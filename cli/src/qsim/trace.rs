@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use isa::Program;
-use simulator::trace::{TraceOptions, TraceWriter};
+use simulator::trace::{TraceError, TraceOptions, TraceWriter};
 use simulator::waves::{WaveFormat, WaveWriter};
-use timing::{Mode, Timing};
+use timing::{Mode, Timing, TimingError};
 
 use crate::error::CliError;
-use crate::output::{AtomicFile, Talk};
+use crate::output::Output;
 
 /// What a trace file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,47 +28,63 @@ const FORMS: [(&str, Form); 3] = [
 pub(super) struct Target {
     path: PathBuf,
     form: Form,
-    file: AtomicFile,
+    file: Output,
 }
 
 impl Target {
-    /// Opens the file, so that a bad path fails before the work. Without a name it is a timeline beside the program.
-    pub(super) fn open(given: Option<&Path>, program: &Path) -> Result<Target, CliError> {
-        let path = given.map_or_else(|| program.with_extension("trace.json"), Path::to_path_buf);
-        let form = form(&path)?;
-        let file = AtomicFile::create(&path)?;
-        Ok(Target { path, form, file })
+    /// Opens the file, so that a bad path fails before the work.
+    pub(super) fn open(path: &Path) -> Result<Target, CliError> {
+        Ok(Target { path: path.to_path_buf(), form: form(path)?, file: Output::open(path)? })
     }
 
-    /// Times the program and writes what happens.
+    /// Times the program and writes what happens; the file is yet to be put in place. `name` is the program's.
     pub(super) fn write(
         mut self,
+        name: &Path,
         program: &Program,
         mode: Mode,
-        talk: Talk,
-    ) -> Result<Timing, Box<dyn std::error::Error>> {
+    ) -> Result<(Timing, Written), CliError> {
         let hardware = &program.hardware;
         let options = TraceOptions::default();
+        let untimed = |e: TimingError| CliError::in_file(name, e);
+        let path = self.path;
+        let unwritten = |e: TraceError| CliError::in_file(&path, e);
         let (timing, viewer) = match self.form {
             Form::Timeline => {
                 let mut writer =
                     TraceWriter::new(&mut self.file, program, hardware.clock_mhz, options);
-                let timing = timing::run_on(program, hardware, mode, &mut writer)?;
-                writer.finish(&timing)?;
+                let timing =
+                    timing::run_on(program, hardware, mode, &mut writer).map_err(untimed)?;
+                writer.finish(&timing).map_err(unwritten)?;
                 (timing, "a trace viewer such as ui.perfetto.dev")
             }
             Form::Waves(format) => {
-                let known = timing::run(program, Mode::Event)?;
+                let known = timing::run(program, Mode::Event).map_err(untimed)?;
                 let window = options.window_cycles;
-                let mut writer = WaveWriter::new(format, &mut self.file, program, &known, window)?;
-                let timing = timing::run_on(program, hardware, mode, &mut writer)?;
-                writer.finish()?;
+                let mut writer = WaveWriter::new(format, &mut self.file, program, &known, window)
+                    .map_err(unwritten)?;
+                let timing =
+                    timing::run_on(program, hardware, mode, &mut writer).map_err(untimed)?;
+                writer.finish().map_err(unwritten)?;
                 (timing, "a wave viewer such as GTKWave or Surfer")
             }
         };
-        self.file.commit()?;
-        talk.note(format_args!("wrote {} (open it in {viewer})", self.path.display()));
-        Ok(timing)
+        Ok((timing, Written { path, viewer, file: self.file }))
+    }
+}
+
+/// A trace that is complete but not yet in place.
+pub(super) struct Written {
+    path: PathBuf,
+    viewer: &'static str,
+    /// The file.
+    pub file: Output,
+}
+
+impl Written {
+    /// What to do with it, once it is in place.
+    pub(super) fn note(&self) -> String {
+        format!("wrote {} (open it in {})", self.path.display(), self.viewer)
     }
 }
 

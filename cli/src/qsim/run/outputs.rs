@@ -1,6 +1,5 @@
 //! `--output`: the network's outputs as arrays.
 
-use std::io::Write;
 use std::path::Path;
 
 use ir::qgraph::{QType, QValue};
@@ -8,13 +7,13 @@ use isa::Program;
 use runtime::{QData, QTensor};
 
 use crate::data::write::{Values, Written, npy, npz};
-use crate::error::{CliError, describe};
+use crate::error::CliError;
 use crate::host::ends;
-use crate::output::AtomicFile;
+use crate::output::Output;
 
 /// The file that outputs go to, opened before they are computed.
 pub(super) struct OutputFile {
-    file: AtomicFile,
+    file: Output,
     archive: bool,
 }
 
@@ -42,17 +41,16 @@ impl OutputFile {
                 path.with_extension("npz").display()
             )));
         }
-        Ok(OutputFile { file: AtomicFile::create(path)?, archive })
+        Ok(OutputFile { file: Output::open(path)?, archive })
     }
 
-    /// Writes what every sample gave, one list of tensors per sample, and puts the file in place.
+    /// Writes what every sample gave, one list of tensors per sample.
     pub(super) fn write(
         mut self,
-        path: &Path,
         outputs: &[QValue],
         samples: &[Vec<QTensor>],
         raw: bool,
-    ) -> Result<(), CliError> {
+    ) -> Result<Output, CliError> {
         let arrays: Result<Vec<Written>, CliError> = outputs
             .iter()
             .enumerate()
@@ -65,8 +63,8 @@ impl OutputFile {
             ([single], false) => npy(single)?,
             (all, _) => npz(all)?,
         };
-        self.file.write_all(&bytes).map_err(|e| CliError::in_file(path, describe(path, &e)))?;
-        self.file.commit()
+        self.file.put(&bytes)?;
+        Ok(self.file)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::data::{Sample, Samples};
 use crate::error::CliError;
 use crate::float_model::Reference;
 use crate::host::{Scores, ends, integers, largest, tensor};
-use crate::output::Talk;
+use crate::output::{Output, Talk};
 use crate::progress::Progress;
 use crate::qsim::args::RunArgs;
 use crate::qsim::check::{Checker, visible};
@@ -85,12 +85,12 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Runs every sample, fills in accuracy, check and top classes, and writes the outputs.
+    /// Runs every sample, fills in accuracy, check and top classes, and writes the outputs, which are yet to be put in place.
     pub(super) fn samples(
         &self,
         report: &mut Report,
         file: Option<OutputFile>,
-    ) -> Result<(), CliError> {
+    ) -> Result<Option<Output>, CliError> {
         let path = self.args.data.as_deref().or(self.args.input.as_deref());
         let samples = self.read_samples(path)?;
         let host = match &self.reference {
@@ -130,13 +130,9 @@ impl<'a> Run<'a> {
         {
             report.top5 = std::mem::take(&mut single.top);
         }
-        match (file, &self.args.output) {
-            (Some(file), Some(path)) => {
-                let outputs: Vec<Vec<QTensor>> = outcomes.into_iter().map(|o| o.outputs).collect();
-                file.write(path, &self.outputs, &outputs, self.args.raw)
-            }
-            _ => Ok(()),
-        }
+        let Some(file) = file else { return Ok(None) };
+        let outputs: Vec<Vec<QTensor>> = outcomes.into_iter().map(|o| o.outputs).collect();
+        file.write(&self.outputs, &outputs, self.args.raw).map(Some)
     }
 
     fn checked(&self, outcomes: &mut [Outcome]) -> Result<Check, CliError> {
