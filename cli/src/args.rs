@@ -154,8 +154,10 @@ fn preset_or_file(name: &str) -> Result<Hardware, CliError> {
     }
     let path = Path::new(name);
     if !path.exists() && !name.contains(['/', '.']) {
+        let near = isa::spelling::similar(name, isa::hardware::PRESETS.iter().copied());
+        let near = near.first().map_or(String::new(), |near| format!("did you mean `{near}`? "));
         return Err(CliError::Refused(format!(
-            "--hw {name}: no such preset\n  hint: one of {}, or a TOML file",
+            "--hw {name}: no such preset\n  hint: {near}it is one of {}, or a TOML file",
             isa::hardware::PRESETS.join(", ")
         )));
     }

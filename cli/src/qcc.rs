@@ -7,13 +7,17 @@ mod explain;
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::CommandFactory;
 
 use args::{Cli, Command};
 
 /// Runs the command.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let other = crate::qsim::args::Cli::command();
+    let cli = match crate::usage::parse(|cli: &Cli| cli.compile.model.as_deref(), &other) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let talk = cli.talk.talk();
     let result = match &cli.command {
         None => compile::compile_command(&cli.compile, talk),

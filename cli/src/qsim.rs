@@ -9,13 +9,17 @@ mod trace;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::CommandFactory;
 
 use args::{Cli, Command};
 
 /// Runs the command.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let other = crate::qcc::args::Cli::command();
+    let cli = match crate::usage::parse(|cli: &Cli| cli.run.program.as_deref(), &other) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let talk = cli.talk.talk();
     let result = match &cli.command {
         None => run::run(&cli.run, talk),

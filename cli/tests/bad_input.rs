@@ -182,7 +182,7 @@ fn bad_programs() {
     check(&["good.bin", "--trace=x.foo"], 2, &["x.foo", ".json", ".vcd", ".fst"]);
     check(&["good.bin", "--trace=nowhere/x.vcd"], 1, &["nowhere"]);
     check(&["asm", "typo.qasm"], 1, &["typo.qasm", "lood", "^"]);
-    check(&["verfy", "good.bin"], 2, &["good.bin"]);
+    check(&["verfy", "good.bin"], 2, &["`verfy`", "did you mean `qsim verify`"]);
     check(&["good.bin", "--sed", "1"], 2, &["--sed", "--seed"]);
 }
 

@@ -23,8 +23,9 @@ pub(super) struct Listing {
 /// All files and labels that cannot be used, together.
 pub(super) fn list(folder: &Path, classes: Option<&Classes<'_>>) -> Result<Listing, CliError> {
     let csv = folder.join("labels.csv");
+    let mut problems = Vec::new();
     let listing = if csv.is_file() {
-        from_csv(folder, &csv, classes)?
+        from_csv(folder, &csv, classes, &mut problems)?
     } else {
         let entries = entries(folder)?;
         let loose: Vec<PathBuf> = entries.iter().filter(|p| is_image(p)).cloned().collect();
@@ -47,7 +48,7 @@ pub(super) fn list(folder: &Path, classes: Option<&Classes<'_>>) -> Result<Listi
             (_, true) => Listing { files: loose, labels: None },
         }
     };
-    if listing.files.is_empty() {
+    if listing.files.is_empty() && problems.is_empty() {
         let endings: Vec<String> = EXTENSIONS.iter().map(|e| format!(".{e}")).collect();
         return Err(CliError::in_file(folder, format!("holds no images ({})", endings.join(", "))));
     }
@@ -57,7 +58,7 @@ pub(super) fn list(folder: &Path, classes: Option<&Classes<'_>>) -> Result<Listi
         let shown = file.strip_prefix(folder).unwrap_or(file).display();
         check_file(&root, file).err().map(|e| format!("{shown}: {e}"))
     };
-    let problems: Vec<String> = listing.files.par_iter().filter_map(problem).collect();
+    problems.par_extend(listing.files.par_iter().filter_map(problem));
     if problems.is_empty() { Ok(listing) } else { Err(CliError::all(folder, problems)) }
 }
 
@@ -75,26 +76,27 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     Ok(paths)
 }
 
-fn from_csv(folder: &Path, csv: &Path, classes: Option<&Classes<'_>>) -> Result<Listing, CliError> {
+/// Lines that cannot be used become `problems`; the files they name are listed all the same, so that these are looked at too.
+fn from_csv(
+    folder: &Path,
+    csv: &Path,
+    classes: Option<&Classes<'_>>,
+    problems: &mut Vec<String>,
+) -> Result<Listing, CliError> {
     let text =
         String::from_utf8(read_file(csv)?).map_err(|_| CliError::in_file(csv, "is not text"))?;
-    let lines = parse_csv(&text).map_err(|problems| CliError::all(folder, problems))?;
-    let mut problems = Vec::new();
     let mut files: BTreeMap<PathBuf, i64> = BTreeMap::new();
-    for entry in lines {
+    for entry in parse_csv(&text, problems) {
         let label = match classes.map(|classes| classes.index(&entry.label)).transpose() {
             Ok(label) => label.unwrap_or(-1),
             Err(problem) => {
                 problems.push(format!("labels.csv, line {}: {problem}", entry.line));
-                continue;
+                -1
             }
         };
         if files.insert(folder.join(&entry.file), label).is_some() {
             problems.push(format!("labels.csv, line {}: `{}` again", entry.line, entry.file));
         }
-    }
-    if !problems.is_empty() {
-        return Err(CliError::all(folder, problems));
     }
     let (files, labels) = files.into_iter().unzip();
     Ok(Listing { files, labels: classes.is_some().then_some(labels) })

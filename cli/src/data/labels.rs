@@ -75,12 +75,9 @@ pub(super) struct Entry {
     pub label: String,
 }
 
-/// Entries of `labels.csv`, header skipped.
-///
-/// # Errors
-/// Every line that is not `file,label`.
-pub(super) fn parse_csv(text: &str) -> Result<Vec<Entry>, Vec<String>> {
-    let (mut entries, mut problems) = (Vec::new(), Vec::new());
+/// Entries of `labels.csv`, header skipped. Every line that is not `file,label` is one of the `problems`.
+pub(super) fn parse_csv(text: &str, problems: &mut Vec<String>) -> Vec<Entry> {
+    let mut entries = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         match fields(line).as_deref() {
@@ -95,7 +92,7 @@ pub(super) fn parse_csv(text: &str) -> Result<Vec<Entry>, Vec<String>> {
             _ => problems.push(format!("labels.csv, line {}: not `file,label`", i + 1)),
         }
     }
-    if problems.is_empty() { Ok(entries) } else { Err(problems) }
+    entries
 }
 
 /// Fields of a line; a field may be quoted, a quote in it doubled (RFC 4180). `None` if a quote is not closed.
@@ -124,24 +121,28 @@ mod tests {
 
     #[test]
     fn lines_are_a_file_and_a_label() {
-        let entries = parse_csv(
+        let parse = |text: &str| {
+            let mut problems = Vec::new();
+            (parse_csv(text, &mut problems), problems)
+        };
+        let (entries, problems) = parse(
             "\u{feff}File,label\r\na.jpg, 3\r\n\n\"b, \"\"c\"\".png\",tabby cat\nsub/d.png,0\n",
         );
+        assert!(problems.is_empty());
         let entry =
             |line, file: &str, label: &str| Entry { line, file: file.into(), label: label.into() };
         assert_eq!(
-            entries.unwrap(),
+            entries,
             [
                 entry(2, "a.jpg", "3"),
                 entry(4, "b, \"c\".png", "tabby cat"),
                 entry(5, "sub/d.png", "0")
             ]
         );
-        assert_eq!(
-            parse_csv("a.jpg,1\nb.jpg\n\"c.jpg,2\n,3\n").unwrap_err(),
-            [2, 3, 4].map(|n| format!("labels.csv, line {n}: not `file,label`"))
-        );
-        assert_eq!(parse_csv("file.jpg,label").unwrap().len(), 1);
+        let (entries, problems) = parse("a.jpg,1\nb.jpg\n\"c.jpg,2\n,3\n");
+        assert_eq!(entries, [entry(1, "a.jpg", "1")]);
+        assert_eq!(problems, [2, 3, 4].map(|n| format!("labels.csv, line {n}: not `file,label`")));
+        assert_eq!(parse("file.jpg,label").0.len(), 1);
     }
 
     #[test]

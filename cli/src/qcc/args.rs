@@ -14,7 +14,7 @@ use crate::args::{DATA_HELP, MachineArgs, PREPROCESS_HELP, TalkArgs, parse_range
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_help = "Examples:\n  qcc model.onnx --data calib.npz --preprocess mean=0,std=255 -o prog.bin\n  qcc model.onnx --data photos/ --preprocess mean=127,std=128,resize=256:bicubic,crop=224 --names labels.txt\n  qcc model.onnx --hw edge32 --set dram_bytes_per_cycle=12 -o prog.bin\n  qcc explain prog.bin                   what separates each layer from its bound\n  qsim prog.bin --data test.npz --check\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours."
+    after_help = "Examples:\n  qcc model.onnx --data calib.npz --preprocess mean=0,std=255 -o prog.bin\n  qcc model.onnx --data photos/ --preprocess mean=127,std=128,resize=256:bicubic,crop=224 --names labels.txt\n  qcc model.onnx --hw edge32 --set dram_bytes_per_cycle=12 -o prog.bin\n  qcc explain prog.bin                   what separates each layer from its bound\n  qsim prog.bin --data test.npz --check\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours, 130 interrupted."
 )]
 pub(crate) struct Cli {
     /// What to do instead of compiling.

@@ -13,7 +13,7 @@ use crate::args::{DATA_HELP, Format, MachineArgs, TalkArgs};
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_help = "Examples:\n  qsim prog.bin --trace                 timeline in prog.trace.json\n  qsim prog.bin --trace=prog.fst         waves for GTKWave or Surfer\n  qsim prog.bin --data test.npz --check  accuracy, and every layer against the host runtime\n  qsim prog.bin --data photos/ --float model.onnx\n  qsim prog.bin --input photo.jpg        its five most likely classes\n  qsim prog.bin --set dram_latency_cycles=500 --timing-only\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours."
+    after_help = "Examples:\n  qsim prog.bin --trace                 timeline in prog.trace.json\n  qsim prog.bin --trace=prog.fst         waves for GTKWave or Surfer\n  qsim prog.bin --data test.npz --check  accuracy, and every layer against the host runtime\n  qsim prog.bin --data photos/ --float model.onnx\n  qsim prog.bin --input photo.jpg        its five most likely classes\n  qsim prog.bin --set dram_latency_cycles=500 --timing-only\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours, 130 interrupted."
 )]
 pub(crate) struct Cli {
     /// What to do instead of running a program.
