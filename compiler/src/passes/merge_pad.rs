@@ -5,7 +5,7 @@
 //! - Maximum pool: padding below every float, or padding of value 0 behind an activation that is never negative.
 
 use ir::graph::{Graph, Op, ValueId, Window};
-use ir::infer::check_pool_window;
+use ir::infer::infer;
 
 use super::edit::{finish, producer, shape};
 use super::{Changes, Context, Pass, PassError};
@@ -48,9 +48,6 @@ fn merged(graph: &Graph, index: usize) -> Option<(Op, ValueId)> {
         let pad = std::array::from_fn(|side| window.pad[side] + more[side]);
         Window { pad, ..*window }
     };
-    let extents = [shape(graph, x)[2], shape(graph, x)[3]];
-    let pool =
-        |window: &Window| Some(grow(window)).filter(|w| check_pool_window(w, extents).is_ok());
     let op = match &node.op {
         Op::Conv { window, groups } if *value == 0.0 => {
             Op::Conv { window: grow(window), groups: *groups }
@@ -58,16 +55,21 @@ fn merged(graph: &Graph, index: usize) -> Option<(Op, ValueId)> {
         Op::AveragePool { window, count_include_pad }
             if *value == 0.0 && (*count_include_pad || window.pad == [0; 4]) =>
         {
-            Op::AveragePool { window: pool(window)?, count_include_pad: true }
+            Op::AveragePool { window: grow(window), count_include_pad: true }
         }
         Op::MaxPool { window }
             if *value <= LOWEST || (*value == 0.0 && never_negative(graph, x)) =>
         {
-            Op::MaxPool { window: pool(window)? }
+            Op::MaxPool { window: grow(window) }
         }
         _ => return None,
     };
-    Some((op, x))
+    // A pool may not take any window; and in ceil mode the last window must not begin in the padding, but may in an operand
+    // that was padded before.
+    let mut operands: Vec<&[usize]> = node.inputs.iter().map(|&id| shape(graph, id)).collect();
+    operands[0] = shape(graph, x);
+    let rule = infer(&op, &operands).ok()?;
+    rule.admits(shape(graph, node.output)).then_some((op, x))
 }
 
 fn never_negative(graph: &Graph, x: ValueId) -> bool {
@@ -106,6 +108,19 @@ mod tests {
         let (after, changes) = check_pass(&PASS, &graph);
         assert_eq!(changes, Changes(4));
         assert_eq!(check_pass(&PASS, &after).1, Changes(0));
+    }
+
+    #[test]
+    fn keeps_padding_in_which_a_window_of_ceil_mode_begins() {
+        let mut b = Build::new(62);
+        let x = b.input(&[1, 1, 3, 2]);
+        let op = Op::Pad { before: vec![0; 4], after: vec![0, 0, 1, 1], value: 0.0 };
+        let zero = b.op(op, &[x], &[1, 1, 4, 3]);
+        let window = Window { kernel: [2, 2], stride: [3, 2], dilation: [1, 1], pad: [0; 4] };
+        let average = Op::AveragePool { window, count_include_pad: true };
+        let average = b.op(average, &[zero], &[1, 1, 2, 2]);
+        let (_, changes) = check_pass(&PASS, &b.finish(&[average]));
+        assert_eq!(changes, Changes(0));
     }
 
     #[test]
