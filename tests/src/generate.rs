@@ -1,5 +1,6 @@
 //! Random integer networks: every operator, odd shapes, values that fill their range.
 
+pub mod float;
 mod functions;
 mod lrn;
 

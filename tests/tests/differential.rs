@@ -1,17 +1,13 @@
 //! Random networks on random tiny machines: the host runtime (plain and fast), the simulator (fast, plain loops, adversarial order) and the
-//! static verifier must agree. `QCC_SEED=n` runs one case alone, `QCC_CASES=n` more or fewer.
+//! static verifier must agree. The same for random float networks through the whole compiler. `cargo run --release -p qcc-tests --bin fuzz` goes on with other seeds.
+#![allow(clippy::print_stdout, reason = "a test says what it saw")]
 
-use std::collections::BTreeMap;
-
-use qcc_tests::generate::{inputs, network};
-use qcc_tests::machines::tiny;
-use qcc_tests::oracle::{How, compare, host};
-use rand::SeedableRng;
-use runtime::Path;
-use simulator::exec::Kernels;
+use qcc_tests::case::{Case, Verdict};
+use qcc_tests::choices::Choices;
+use qcc_tests::generate::Features;
 
 /// Cases that must compile, of all.
-const CASES: u64 = 600;
+const CASES: u64 = 700;
 
 /// What must occur, and how often at least.
 const FEATURES: &[&str] = &[
@@ -72,98 +68,103 @@ const FEATURES: &[&str] = &[
     "8-bit weights",
 ];
 
-/// Runs one case; what it exercised if it compiled.
-fn case(seed: u64) -> Result<Option<BTreeMap<String, usize>>, String> {
-    let mut rng = rand_pcg::Pcg64Mcg::seed_from_u64(seed);
-    let hw = tiny(&mut rng);
-    let (graph, features) = network(&mut rng, &hw);
-    graph
-        .verify()
-        .map_err(|problems| format!("the generator made an illegal network: {problems:?}"))?;
-    let program = match compiler::backend::generate(&graph, &hw, Default::default()) {
-        Ok(program) => program,
-        Err(compiler::backend::BackendError::DoesNotFit { .. }) => return Ok(None),
-        Err(e) => return Err(e.to_string()),
-    };
-    if let Some(finding) = isa::verify::verify(&program).first() {
-        return Err(format!("verifier: {finding}"));
-    }
-    if let Some(finding) = compiler::validate::validate(&program, &graph).first() {
-        return Err(format!("validator: {finding}"));
-    }
-    let x = inputs(&mut rng, &graph);
-    let expected = host(&graph, &x, Path::Plain)?;
-    if host(&graph, &x, Path::Fast)? != expected {
-        return Err("the host's fast path differs from its plain one".into());
-    }
-    compare(&graph, &program, &x, &expected, How { kernels: Kernels::Fast, adversarial: None })?;
-    compare(
-        &graph,
-        &program,
-        &x,
-        &expected,
-        How { kernels: Kernels::Reference, adversarial: Some(seed) },
-    )?;
-    let event = timing::run(&program, timing::Mode::Event)
-        .map_err(|e| format!("event-driven timing: {e}"))?;
-    let stepped = timing::run(&program, timing::Mode::Stepped)
-        .map_err(|e| format!("cycle-stepped timing: {e}"))?;
-    if event != stepped {
-        return Err(format!(
-            "timing differs: event-driven {} cycles, cycle-stepped {}",
-            event.total_cycles, stepped.total_cycles
-        ));
-    }
-    let bytes = program.to_bytes().map_err(|e| e.to_string())?;
-    if isa::Program::from_bytes(&bytes).map_err(|e| e.to_string())? != program {
-        return Err("the program file does not read back as it was written".into());
-    }
-    if compiler::backend::reference_graph(&program).map_err(|e| e.to_string())? != graph {
-        return Err("the reference graph in the program is not the one compiled".into());
-    }
-    Ok(Some(features))
+/// Random float networks.
+const FLOAT_CASES: u64 = 250;
+
+/// What must occur in them, as integer operators and otherwise.
+const FLOAT_FEATURES: &[&str] = &[
+    "quantized conv",
+    "quantized add",
+    "quantized mul",
+    "quantized max_pool",
+    "quantized average_pool",
+    "quantized lut8",
+    "quantized gather",
+    "quantized concat",
+    "batch_norm",
+    "conv_transpose",
+    "interpolate",
+    "lrn",
+    "prelu",
+    "transpose",
+];
+
+#[derive(Default)]
+struct Tally {
+    equal: u64,
+    counts: Features,
+    failures: Vec<String>,
 }
 
-fn env(name: &str) -> Option<u64> {
-    std::env::var(name).ok().and_then(|v| v.parse().ok())
+impl Tally {
+    fn add(&mut self, seed: u64, case: Result<Option<(Case, Features)>, String>) {
+        let verdict = case.and_then(|case| match case {
+            None => Ok(None),
+            Some((case, features)) => Ok((case.check()? == Verdict::Equal).then_some(features)),
+        });
+        match verdict {
+            Err(e) => self.failures.push(format!("seed {seed}: {e}")),
+            Ok(None) => {}
+            Ok(Some(features)) => {
+                self.equal += 1;
+                for (name, n) in features {
+                    *self.counts.entry(name).or_insert(0) += n;
+                }
+            }
+        }
+    }
+
+    /// Demands that nothing failed and that each feature occurred at least `least` times.
+    fn demand(&self, cases: u64, features: &[&str], least: usize) {
+        println!("{} of {cases} networks compiled; they held {:?}", self.equal, self.counts);
+        let first: Vec<&str> = self.failures.iter().take(10).map(String::as_str).collect();
+        assert!(
+            first.is_empty(),
+            "{} of {cases} cases failed, first:\n{}",
+            self.failures.len(),
+            first.join("\n")
+        );
+        for &feature in features {
+            let found = self.counts.get(feature).copied().unwrap_or(0);
+            assert!(found >= least, "`{feature}` occurs only {found} times");
+        }
+    }
 }
 
 #[test]
 fn machine_equals_host_on_random_networks() {
-    if let Some(seed) = env("QCC_SEED") {
-        case(seed).unwrap_or_else(|e| panic!("QCC_SEED={seed}: {e}"));
-        return;
+    let mut tally = Tally::default();
+    for seed in 0..CASES {
+        tally.add(seed, Ok(Some(Case::integer(&mut Choices::random(seed)))));
     }
-    let cases = env("QCC_CASES").unwrap_or(CASES);
-    let (mut compiled, mut counts) = (0, BTreeMap::new());
-    let mut failures = Vec::new();
-    for seed in 0..cases {
-        match case(seed) {
-            Ok(None) => {}
-            Ok(Some(features)) => {
-                compiled += 1;
-                for (name, n) in features {
-                    *counts.entry(name).or_insert(0) += n;
-                }
-            }
-            Err(e) => failures.push(format!("QCC_SEED={seed}: {e}")),
-        }
+    tally.demand(CASES, FEATURES, 20);
+    assert!(tally.equal * 10 >= CASES * 9, "only {} of {CASES} networks compiled", tally.equal);
+}
+
+#[test]
+fn machine_equals_host_on_what_the_compiler_makes_of_random_float_networks() {
+    let mut tally = Tally::default();
+    for seed in 0..FLOAT_CASES {
+        tally.add(seed, Case::float(&mut Choices::random(seed)));
     }
-    println!("{compiled} of {cases} random networks compiled; they held {counts:?}");
+    tally.demand(FLOAT_CASES, FLOAT_FEATURES, 10);
     assert!(
-        failures.is_empty(),
-        "{} of {cases} cases failed, first:\n{}",
-        failures.len(),
-        failures.iter().take(10).cloned().collect::<Vec<_>>().join("\n")
+        tally.equal * 2 >= FLOAT_CASES,
+        "only {} of {FLOAT_CASES} networks compiled",
+        tally.equal
     );
-    assert!(compiled * 10 >= cases * 9, "only {compiled} of {cases} networks compiled");
-    if cases >= CASES {
-        for &feature in FEATURES {
-            assert!(
-                counts.get(feature).copied().unwrap_or(0) >= 20,
-                "`{feature}` occurs only {:?} times",
-                counts.get(feature)
-            );
+}
+
+/// Every case that once failed (`tests/regressions`, named after the defect) holds.
+#[test]
+fn what_failed_once_holds() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/regressions");
+    for entry in std::fs::read_dir(folder).expect("the folder is in the repository") {
+        let path = entry.expect("a readable folder").path();
+        if path.extension().is_some_and(|e| e == "case") {
+            let text = std::fs::read_to_string(&path).expect("a readable file");
+            let case: Case = text.parse().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            case.check().unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         }
     }
 }
