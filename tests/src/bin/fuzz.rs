@@ -88,22 +88,26 @@ fn keep(start: Start, seed: u64, given: &[u64], folder: &Path) -> Result<PathBuf
     let made = caught(|| start.case(&mut Choices::replay(&least)));
     let text = match made {
         Ok(Some(case)) => case.shortest(|part| caught(|| part.check()).is_err()).to_string(),
-        // No integer network yet: the float network for people, the numbers for a replay.
+        // No integer network yet: the float network for people and for `qcc`, the numbers for a replay.
         other => {
             let message = other.err().unwrap_or_default();
             let mut rng = Choices::replay(&least);
             let hw = tiny(&mut rng);
             let graph = float::network(&mut rng).0;
+            write(&folder.join(format!("seed-{seed}.onnx")), &ir::onnx::save(&graph))?;
             format!("{least:?}\n{message}\n{}{graph}", hw.to_toml())
         }
     };
     let path = folder.join(format!("seed-{seed}.case"));
-    let write = || {
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(&path, text)
-    };
-    write().map_err(|e| format!("{}: {e}", path.display()))?;
+    write(&path, text.as_bytes())?;
     Ok(path)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    folder
+        .and_then(|()| std::fs::write(path, bytes))
+        .map_err(|e| format!("{}: {e}", path.display()))
 }
 
 fn replay(path: &Path) -> Result<(), String> {

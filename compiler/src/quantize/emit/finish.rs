@@ -3,7 +3,7 @@
 use ir::graph::ValueId;
 use ir::qgraph::{QGraph, QOp};
 
-use super::{Emitter, Stored};
+use super::{Emitter, Stored, free_name};
 use crate::quantize::layout::Layout;
 
 impl Emitter<'_> {
@@ -32,7 +32,13 @@ impl Emitter<'_> {
         if layout.view(shape).is_none() {
             layout = Layout::standard(shape);
         }
+        let made = self.stored(output).id;
         let mut id = self.arrange(&name, output, &layout);
+        if id != made && self.q.values[made.0 as usize].name == name {
+            // The name belongs to the arranged elements.
+            self.q.values[made.0 as usize].name =
+                free_name(&mut self.value_names, format!("{name}/made"));
+        }
         // Moved elements can be in the same place for several ONNX values; each end of the graph needs its own.
         if self.q.inputs.contains(&id) || self.q.outputs.contains(&id) {
             let hwc = self.hwc(id);

@@ -27,12 +27,15 @@ impl Emitter<'_> {
         count_include_pad: bool,
     ) -> Result<(), QuantizeError> {
         let mut x = self.image(group.node, group.node.inputs[0]);
+        let layout = Layout::standard(self.shape(group.result));
+        let output = layout.hwc;
         if count_include_pad && window.pad != [0; 4] {
-            x = self.bordered(group, x, window.pad);
+            let Hwc { h, w, .. } = self.hwc(x);
+            let met = met_padding(&window, [h, w], [output.h, output.w]);
+            x = self.bordered(group, x, met);
             window.pad = [0; 4];
         }
-        let layout = Layout::standard(self.shape(group.result));
-        let (input, output) = (self.hwc(x), layout.hwc);
+        let input = self.hwc(x);
         let whole = uncut(&window, [input.h, input.w], [output.h, output.w]);
         if whole && window.kernel[0] > 1 && window.kernel[0] * window.kernel[1] > MOST_TAPS {
             x = self.column_sums(group, x, window, output.h)?;
@@ -98,6 +101,18 @@ impl Emitter<'_> {
         self.push_added(&group.node.name, "pad", "Pad", op, &[x], output);
         output
     }
+}
+
+/// The padding that `output` rows and columns of windows meet: what lies behind the last one would be a place for one more in
+/// ceil mode, where windows may begin in elements but not in padding.
+fn met_padding(window: &Window, input: [usize; 2], output: [usize; 2]) -> [usize; 4] {
+    let [top, left, ..] = window.pad;
+    let behind = |axis: usize| {
+        let reach = window.reach(axis).unwrap_or(usize::MAX);
+        let end = ((output[axis] - 1) * window.stride[axis]).saturating_add(reach);
+        window.pad[axis + 2].min(end.saturating_sub(window.pad[axis] + input[axis]))
+    };
+    [top, left, behind(0), behind(1)]
 }
 
 /// Whether no window of `output` rows and columns reaches beyond the `input` rows and columns.

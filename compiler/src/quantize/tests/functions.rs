@@ -295,3 +295,19 @@ fn random_networks_with_functions_keep_their_function() {
         check(&random_functions(seed), [20.0, 28.0]);
     }
 }
+
+#[test]
+fn an_output_whose_elements_are_arranged_anew_keeps_its_name() {
+    let mut b = Build::new(61);
+    let x = b.input(&[1, 2, 2, 3]);
+    let weights = b.constant(&[3, 2, 1, 3]);
+    let window = Window { kernel: [1, 3], stride: [1, 3], dilation: [1, 1], pad: [0; 4] };
+    let op = Op::ConvTranspose { window, output_padding: [0, 0], groups: 1 };
+    let wide = b.op(op, &[x, weights], &[1, 3, 2, 9]);
+    let y = b.unary(wide, "x sigmoid");
+    let graph = b.finish(&[y]);
+    let name = graph.values[y.0 as usize].name.clone();
+    for q in check(&graph, [30.0, 60.0]) {
+        assert_eq!(q.values[q.outputs[0].0 as usize].name, name);
+    }
+}

@@ -56,3 +56,37 @@ fn sums_too_large_for_16_bits_are_shifted() {
     assert!(sqnr(&graph, &q)[0] > 60.0);
     assert_eq!(mean([32, 32], [1, 1], [32, 32], 8).1.nodes.len(), 1);
 }
+
+#[test]
+fn counted_padding_behind_the_last_window_of_ceil_mode_is_no_place_for_another() {
+    let mut cases = 0;
+    let extents = [[4, 2], [5, 3], [2, 6]];
+    for (case, extents) in (0..243).flat_map(|case| extents.map(|extents| (case, extents))) {
+        let digit = |place: u32| case / 3usize.pow(place) % 3;
+        let window = Window {
+            kernel: [digit(0) + 1, digit(1) + 1],
+            stride: [digit(2) + 1, 2],
+            dilation: [1, 1],
+            pad: [digit(3).min(digit(0)), 0, digit(4).min(digit(0)), digit(4).min(digit(1))],
+        };
+        for ceil in [false, true] {
+            let Some(shape) = [0, 1]
+                .map(|axis| window.outputs(axis, extents[axis], ceil))
+                .into_iter()
+                .collect::<Option<Vec<usize>>>()
+            else {
+                continue;
+            };
+            let mut b = Build::new(case as u64);
+            let x = b.input(&[1, 2, extents[0], extents[1]]);
+            let op = Op::AveragePool { window, count_include_pad: true };
+            let y = b.op(op, &[x], &[1, 2, shape[0], shape[1]]);
+            let graph = b.finish(&[y]);
+            let q = quantized(&graph, &Options::default(), &Hardware::default()).unwrap();
+            let found = sqnr(&graph, &q)[0];
+            assert!(found > 20.0, "{window:?} over {extents:?}, ceil {ceil}: {found} dB");
+            cases += 1;
+        }
+    }
+    assert!(cases > 500, "{cases}");
+}

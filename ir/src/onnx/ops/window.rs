@@ -57,18 +57,20 @@ pub(super) fn resolve(
     let extents = window_extents(&window, axes.extents, ceil)?;
     for axis in [0, 1] {
         if extents[axis] == 1 {
-            window.stride[axis] = least_stride(&window, axis, axes.extents[axis]);
+            window.stride[axis] = least_stride(&window, axis, axes.extents[axis], ceil);
         }
     }
     Ok(Resolved { window, extents })
 }
 
 /// The smallest stride with which a window that has a single place keeps it: no step is taken, so any would do, but a machine
-/// has a largest one.
-fn least_stride(window: &Window, axis: usize, extent: usize) -> usize {
-    let padded = extent + window.pad[axis] + window.pad[axis + 2];
+/// has a largest one. In ceil mode a second place would have to lie behind the input, unless the first reaches all.
+fn least_stride(window: &Window, axis: usize, extent: usize, ceil: bool) -> usize {
+    let [before, after] = [window.pad[axis], window.pad[axis + 2]];
+    let padded = extent + before + after;
     let room = window.reach(axis).map_or(0, |reach| padded.saturating_sub(reach));
-    window.stride[axis].min(room + 1)
+    let least = if ceil && room > 0 { extent + before } else { room + 1 };
+    window.stride[axis].min(least)
 }
 
 /// The spatial axes of an input: one or two, the missing one being a height of 1.

@@ -103,6 +103,17 @@ fn a_window_with_one_place_takes_no_step() {
         &pool("1,2,10,128", &[ints("kernel_shape", &[8, 64]), strides]),
         "f32[1, 2, 1, 2] = average_pool \"averagepool\"(%x) kernel=[8, 64] stride=[3, 64]",
     );
+    // A shorter stride would have ceil mode begin a second window in the row.
+    let ceil = [
+        ints("kernel_shape", &[3, 2]),
+        ints("strides", &[100, 2]),
+        ints("pads", &[2, 1, 1, 0]),
+        int("ceil_mode", 1),
+    ];
+    assert_has(
+        &pool("1,2,1,2", &ceil),
+        "f32[1, 2, 1, 2] = average_pool \"averagepool\"(%x) kernel=[3, 2] stride=[3, 2]",
+    );
 }
 
 #[test]
