@@ -290,6 +290,15 @@ impl QType {
         }
     }
 
+    /// Most bits of an accumulator that sums products with operands of this type, on any machine and on the host.
+    #[must_use]
+    pub const fn accumulator_bits(self) -> u8 {
+        match self {
+            QType::I8 => 32,
+            QType::I16 => 48,
+        }
+    }
+
     /// Name in the text form: `i8`, `i16`.
     #[must_use]
     pub const fn name(self) -> &'static str {

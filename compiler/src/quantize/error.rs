@@ -48,14 +48,14 @@ pub enum QuantizeError {
     },
     /// An accumulator that would have to be wider.
     #[error(
-        "node `{node}`: output channel {channel} cannot be accumulated in {acc_bits} bits without losing its weights; use a machine with larger `acc_bits`"
+        "node `{node}`: output channel {channel} cannot be accumulated in {acc_bits} bits without losing its weights\n  hint: sums of int8 activations have at most 32 bits, those of int16 ones at most 48 (--act-bits 16), and none more than the machine's `acc_bits`"
     )]
     Accumulator {
         /// The node.
         node: String,
         /// The output channel.
         channel: usize,
-        /// Bits of the machine's accumulators.
+        /// Bits that its sums may have.
         acc_bits: u8,
     },
     /// A ratio of scales that the machine's multipliers cannot express.

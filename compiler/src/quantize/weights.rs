@@ -109,7 +109,7 @@ impl Layer<'_> {
             // Only the bias is left: count it in steps of the result.
             return Ok(storable(self.output.scale / self.input.scale));
         }
-        let limit = 1u64 << (arithmetic.acc_bits - 1);
+        let limit = 1u64 << (self.accumulator_bits(arithmetic) - 1);
         let best = best_scale(&rows, largest, arithmetic);
         let mut scale = self.with_exact_multiplier(best, arithmetic);
         if arithmetic.multiplier_bits == 1 {
@@ -163,8 +163,12 @@ impl Layer<'_> {
         QuantizeError::Accumulator {
             node: self.node.to_owned(),
             channel,
-            acc_bits: arithmetic.acc_bits,
+            acc_bits: self.accumulator_bits(arithmetic),
         }
+    }
+
+    fn accumulator_bits(&self, arithmetic: &Arithmetic) -> u8 {
+        arithmetic.acc_bits.min(self.input.dtype.accumulator_bits())
     }
 
     fn channel(&self, channel: usize, scale: f64, arithmetic: &Arithmetic) -> Channel {
@@ -314,11 +318,11 @@ mod tests {
             weights in prop::collection::vec(-2f32..2.0, 24),
             bias in prop::collection::vec(-1e4f32..1e4, 2),
             limit in prop::sample::select(vec![1i8, 3, 7, 31, 127]),
-            acc_bits in 20u8..40,
+            acc_bits in 20u8..48,
         ) {
             let arithmetic = arithmetic(limit, acc_bits);
             if let Ok(q) = quantize(&layer(&weights, &bias, 2), Granularity::PerChannel, &arithmetic) {
-                prop_assert!(q.bound.iter().all(|b| *b < 1 << (acc_bits - 1)));
+                prop_assert!(q.bound.iter().all(|b| *b < 1 << (acc_bits.min(32) - 1)));
                 prop_assert!(q.data.iter().all(|w| w.abs() <= limit));
                 for (c, bias) in bias.iter().enumerate() {
                     let sum: i64 = q.data[c * 12..][..12].iter().map(|w| i64::from(*w)).sum();

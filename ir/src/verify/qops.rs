@@ -308,7 +308,7 @@ impl NodeCheck<'_> {
         // Padding injects the zero point.
         let (lo, hi) =
             (self.ranges[0].0.min(input.zero_point), self.ranges[0].1.max(input.zero_point));
-        let bits = accumulator_width(input.dtype);
+        let bits = input.dtype.accumulator_bits();
         for (channel, ((weights, bias), requant)) in channels.zip(bias).zip(requant).enumerate() {
             let bound = accumulator_bound(weights, lo, hi, *bias);
             if accumulator_bits(bound) > u32::from(bits) {
@@ -526,12 +526,4 @@ fn range<T: Copy + Ord + Into<i32>>(table: &[T]) -> Option<Range> {
 fn magnitude((lo, hi): Range, zero_point: i32) -> u64 {
     let distance = |x: i32| (i64::from(x) - i64::from(zero_point)).unsigned_abs();
     distance(lo).max(distance(hi))
-}
-
-/// Bits of the accumulator that sums products with inputs of this type.
-const fn accumulator_width(input: QType) -> u8 {
-    match input {
-        QType::I8 => 32,
-        QType::I16 => 48,
-    }
 }
