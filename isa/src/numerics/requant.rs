@@ -63,9 +63,13 @@ pub(super) fn narrow(rounded: i64, zero_point: i32, lo: i32, hi: i32) -> i32 {
     i32::try_from(value).expect("`value` lies between two i32 values")
 }
 
-/// Whether `|acc| <= acc_abs_max` keeps requantization inside 64 bits: `acc_abs_max * M + 2^(S-1) < 2^63`.
+/// Whether `|acc| <= acc_abs_max` keeps requantization inside 64 bits: `acc_abs_max * M + 2^(S-1) < 2^63`. No shift above
+/// [`MAX_SHIFT`] does.
 #[must_use]
 pub const fn product_fits(acc_abs_max: u64, rq: Requant) -> bool {
+    if rq.shift > MAX_SHIFT {
+        return false;
+    }
     let half = if rq.shift == 0 { 0 } else { 1u128 << (rq.shift - 1) };
     acc_abs_max as u128 * rq.multiplier as u128 + half < 1 << 63
 }

@@ -74,3 +74,10 @@ fn the_bound_is_reached_and_the_width_is_the_smallest() {
     assert_eq!(accumulator_bits(u64::MAX), 65);
     assert!(product_fits((1 << 63) - 1, Requant::ONE) && !product_fits(1 << 63, Requant::ONE));
 }
+
+#[test]
+fn no_shift_overflows_the_proof() {
+    for shift in 63..=u8::MAX {
+        assert!(!product_fits(0, Requant { multiplier: 0, shift }));
+    }
+}
