@@ -4,7 +4,7 @@ use super::Problem;
 use super::qops::NodeCheck;
 use super::structure::Structure;
 use crate::infer::is_permutation;
-use crate::qgraph::{Hwc, QGraph, QValue};
+use crate::qgraph::{Hwc, QGraph, QValue, View};
 use crate::tensor::element_count;
 
 /// All broken rules of `graph`.
@@ -20,11 +20,16 @@ pub(super) fn problems(graph: &QGraph) -> Vec<Problem> {
         outputs: &graph.outputs,
     };
     let mut problems = structure.problems();
-    for value in &graph.values {
-        check_value(value, &mut problems);
+    // The host sees inputs and outputs; any other value may do without a view.
+    let mut seen = vec![false; graph.values.len()];
+    for id in graph.inputs.iter().chain(&graph.outputs) {
+        if let Some(seen) = seen.get_mut(id.0 as usize) {
+            *seen = true;
+        }
     }
-    for &id in graph.inputs.iter().chain(&graph.outputs) {
-        if let Some(value) = graph.value(id) {
+    for (value, seen) in graph.values.iter().zip(seen) {
+        check_value(value, &mut problems);
+        if seen || value.view != View::default() {
             check_view(value, &mut problems);
         }
     }

@@ -135,6 +135,13 @@ fn broken_integer_values_are_named() {
     );
     assert_has(
         &integer_problems(
+            "%m: i8[1, 1, 1] scale=0.2",
+            "%m: i8[1, 1, 1] onnx_shape=[7] perm=[0] scale=0.2",
+        ),
+        "value `m`: the view is [7] transposed by [0], expected axes that merge into [1, 1, 1]",
+    );
+    assert_has(
+        &integer_problems(
             "i8[1, 1, 12] scale=0.3 zero_point=0 onnx",
             "i8[12, 1, 0] scale=0.3 zero_point=0 onnx",
         ),
