@@ -5,8 +5,12 @@ use std::path::Path;
 
 use crate::error::{CliError, read_file};
 
-/// A deflated byte can hardly unpack to more than this many.
-const MAX_INFLATION: u64 = 1100;
+/// Memory that any file may take, and that each of its bytes may take more: archives of sparse data unpack to a multiple of their size.
+const FREE_BYTES: u64 = 40 << 20;
+const BYTES_PER_BYTE: u64 = 40;
+
+/// Longest header of an array: the one of NumPy itself.
+const MAX_HEADER_BYTES: u32 = 10_000;
 
 /// Elements of an array.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,7 +107,7 @@ pub(super) fn read_arrays(path: &Path) -> Result<Vec<Array>, CliError> {
     let bytes = read_file(path)?;
     let fail = |reason: String| CliError::in_file(path, reason);
     if bytes.starts_with(b"\x93NUMPY") {
-        return Ok(vec![parse_npy("x", &bytes).map_err(fail)?]);
+        return Ok(vec![parse_npy("x", &bytes, &mut Room::of(&bytes)).map_err(fail)?]);
     }
     if !bytes.starts_with(b"PK") {
         return Err(fail("is neither .npz nor .npy, nor named like an image (.jpg, .png)".into()));
@@ -113,32 +117,31 @@ pub(super) fn read_arrays(path: &Path) -> Result<Vec<Array>, CliError> {
 
 /// Reads every array of an `.npz`, by name.
 pub(crate) fn parse_npz(bytes: &[u8]) -> Result<Vec<Array>, String> {
-    let mut archive =
-        zip::ZipArchive::new(Cursor::new(bytes)).map_err(|e| format!("damaged .npz: {e}"))?;
+    let damaged = |e: zip::result::ZipError| format!("damaged .npz: {e}");
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).map_err(damaged)?;
     let mut out = Vec::new();
     let mut names = Vec::with_capacity(archive.len().min(bytes.len()));
     for name in archive.file_names() {
-        names.push(name.map_err(|e| format!("damaged .npz: {e}"))?.into_owned());
+        names.push(name.map_err(damaged)?.into_owned());
     }
     names.sort();
+    let mut room = Room::of(bytes);
     for file_name in names {
-        let mut member =
+        let member =
             archive.by_name(&file_name).map_err(|e| format!("damaged .npz: `{file_name}`: {e}"))?;
         let Some(name) = file_name.strip_suffix(".npy") else { continue };
-        let limit =
-            member.compressed_size().min(bytes.len() as u64).saturating_mul(MAX_INFLATION) + 4096;
-        let mut content = Vec::new();
+        let size = member.size();
+        room.take(&file_name, size)?;
+        let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        // One byte more, so that the end is met and the checksum compared.
         member
-            .by_ref()
-            .take(limit + 1)
+            .take(size.saturating_add(1))
             .read_to_end(&mut content)
             .map_err(|e| format!("damaged .npz: `{file_name}`: {e}"))?;
-        if content.len() as u64 > limit {
-            return Err(format!(
-                "`{file_name}` unpacks to more than {MAX_INFLATION} times its size: refused"
-            ));
+        if content.len() as u64 > size {
+            return Err(format!("damaged .npz: `{file_name}` is longer than the archive says"));
         }
-        out.push(parse_npy(name, &content)?);
+        out.push(parse_npy(name, &content, &mut room)?);
     }
     if out.is_empty() {
         return Err("holds no arrays".into());
@@ -146,7 +149,25 @@ pub(crate) fn parse_npz(bytes: &[u8]) -> Result<Vec<Array>, String> {
     Ok(out)
 }
 
-fn parse_npy(name: &str, bytes: &[u8]) -> Result<Array, String> {
+/// Memory that the arrays of a file may still take, so that a small file cannot unpack to any size.
+struct Room(u64);
+
+impl Room {
+    /// What a file of these bytes justifies.
+    fn of(bytes: &[u8]) -> Room {
+        Room(FREE_BYTES + BYTES_PER_BYTE * bytes.len() as u64)
+    }
+
+    fn take(&mut self, name: &str, bytes: u64) -> Result<(), String> {
+        self.0 = self.0.checked_sub(bytes).ok_or_else(|| {
+            format!("`{name}` unpacks to more than the size of the file justifies: refused\n  hint: numpy.savez, which does not compress")
+        })?;
+        Ok(())
+    }
+}
+
+fn parse_npy(name: &str, bytes: &[u8], room: &mut Room) -> Result<Array, String> {
+    check_header(bytes).map_err(|problem| format!("`{name}`: {problem}"))?;
     let npy =
         npyz::NpyFile::new(bytes).map_err(|e| format!("`{name}`: damaged .npy header: {e}"))?;
     let shape: Vec<usize> =
@@ -170,6 +191,21 @@ fn parse_npy(name: &str, bytes: &[u8]) -> Result<Array, String> {
     if big_endian {
         return Err(format!("`{name}` is big-endian ({dtype})"));
     }
+    // Elements as they are read, and as they are kept.
+    let bytes_each = match kind.as_str() {
+        "u1" => 1,
+        "f4" => 4,
+        "f8" | "i4" => 12,
+        "i8" => 8,
+        "i2" => 10,
+        "i1" => 9,
+        _ => {
+            return Err(format!(
+                "`{name}` has element type {dtype}; float32, float64, uint8 and signed integers are read"
+            ));
+        }
+    };
+    room.take(name, count as u64 * bytes_each)?;
     let elements = match kind.as_str() {
         "u1" => npy.into_vec::<u8>().map(Elements::U8),
         "f4" => npy.into_vec::<f32>().map(Elements::F32),
@@ -177,18 +213,9 @@ fn parse_npy(name: &str, bytes: &[u8]) -> Result<Array, String> {
             npy.into_vec::<f64>().map(|v| Elements::F32(v.into_iter().map(|x| x as f32).collect()))
         }
         "i8" => npy.into_vec::<i64>().map(Elements::I64),
-        "i4" => {
-            npy.into_vec::<i32>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect()))
-        }
-        "i2" => {
-            npy.into_vec::<i16>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect()))
-        }
-        "i1" => npy.into_vec::<i8>().map(|v| Elements::I64(v.into_iter().map(i64::from).collect())),
-        _ => {
-            return Err(format!(
-                "`{name}` has element type {dtype}; float32, float64, uint8 and signed integers are read"
-            ));
-        }
+        "i4" => npy.into_vec::<i32>().map(widened),
+        "i2" => npy.into_vec::<i16>().map(widened),
+        _ => npy.into_vec::<i8>().map(widened),
     };
     let elements = elements.map_err(|e| format!("`{name}`: damaged .npy: {e}"))?;
     if elements.len() != count {
@@ -198,6 +225,26 @@ fn parse_npy(name: &str, bytes: &[u8]) -> Result<Array, String> {
         ));
     }
     Ok(Array { name: name.into(), shape, elements })
+}
+
+fn widened<T: Into<i64>>(values: Vec<T>) -> Elements {
+    Elements::I64(values.into_iter().map(Into::into).collect())
+}
+
+/// Checks the length that an `.npy` claims for its header, which is allocated before it is read: 2 bytes from byte 8 on in version 1 of the
+/// format, 4 in later ones.
+fn check_header(bytes: &[u8]) -> Result<(), String> {
+    let length = match (bytes.get(6), bytes.get(8..)) {
+        (Some(1), Some(&[low, high, ..])) => u32::from(u16::from_le_bytes([low, high])),
+        (Some(2..), Some(&[a, b, c, d, ..])) => u32::from_le_bytes([a, b, c, d]),
+        _ => return Err("damaged .npy: the file is cut off".into()),
+    };
+    if length > MAX_HEADER_BYTES {
+        return Err(format!(
+            "damaged .npy: a header of {length} bytes, expected at most {MAX_HEADER_BYTES}"
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -215,7 +262,8 @@ mod tests {
         let x = written("a/x:0", &[2, 3], Values::F32(reals.clone()));
         let q = written("q", &[3], Values::I8(vec![-128, 0, 127]));
         let wide = written("wide", &[1, 2], Values::I16(vec![-32768, 32767]));
-        let array = parse_npy("x", &npy(&x).unwrap()).unwrap();
+        let file = npy(&x).unwrap();
+        let array = parse_npy("x", &file, &mut Room::of(&file)).unwrap();
         assert_eq!((array.shape, array.elements), (vec![2, 3], Elements::F32(reals.clone())));
         let archive = npz(&[x, q, wide]).unwrap();
         let arrays = parse_npz(&archive).unwrap();
@@ -253,10 +301,46 @@ mod tests {
         let at = text.find("(2, 3").unwrap();
         // Same length, so that the header stays well formed.
         bytes[at..at + 5].copy_from_slice(b"(9e9,");
-        assert!(parse_npy("x", &bytes).is_err());
+        let read = |bytes: &[u8]| parse_npy("x", bytes, &mut Room::of(bytes));
+        assert!(read(&bytes).is_err());
         assert!(parse_npz(&bytes).is_err());
         for n in 0..bytes.len() {
-            let _ = parse_npy("x", &bytes[..n]);
+            let _ = read(&bytes[..n]);
         }
+    }
+
+    #[test]
+    fn a_long_header_is_refused_before_allocation() {
+        // Version 2 has 4 bytes for the length; the header would take 4 GB.
+        for version in [2, 3, 255] {
+            let bytes =
+                [b"\x93NUMPY".as_slice(), &[version, 0], &u32::MAX.to_le_bytes(), b"{}"].concat();
+            let error = parse_npy("x", &bytes, &mut Room::of(&bytes)).unwrap_err();
+            assert!(error.contains("a header of 4294967295 bytes"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_archive_that_unpacks_to_much_more_is_refused() {
+        let array = |n: usize| npy(&written("x", &[n], Values::I8(vec![0; n]))).unwrap();
+        let packed = |members: &[Vec<u8>]| {
+            let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+            for (i, member) in members.iter().enumerate() {
+                let options = zip::write::SimpleFileOptions::default();
+                archive.start_file(format!("{i}.npy"), options).unwrap();
+                std::io::Write::write_all(&mut archive, member).unwrap();
+            }
+            archive.finish().unwrap().into_inner()
+        };
+        // Integers of 8 bits are kept as 64; one array of a million is taken, five together are not.
+        let small = packed(&[array(1 << 20)]);
+        assert!(small.len() < 20_000 && parse_npz(&small).is_ok());
+        let error = parse_npz(&packed(&vec![array(1 << 20); 5])).unwrap_err();
+        assert!(
+            error.contains("4.npy` unpacks to more") || error.contains("`4` unpacks to more"),
+            "{error}"
+        );
+        let error = parse_npz(&packed(&[array(60 << 20)])).unwrap_err();
+        assert!(error.contains("hint: numpy.savez"), "{error}");
     }
 }
