@@ -5,7 +5,7 @@ pub(crate) mod resample;
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 use isa::program::{Color, PixelLayout, Preprocess, ResizeTo};
 
 use resample::{Raster, resize};
@@ -13,11 +13,18 @@ use resample::{Raster, resize};
 /// Most pixels of an image, before and after resizing: 64 megapixels.
 const MAX_PIXELS: u64 = 64 << 20;
 
-/// Pixels that any file may claim; larger images must be backed by bytes.
-const FREE_PIXELS: u64 = 16 << 20;
+/// Memory that decoding and resizing any file may take, and that each of its bytes may take more. A photograph of 12 megapixels needs
+/// 48 MiB, and its file has a megabyte or more.
+const FREE_BYTES: u64 = 56 << 20;
+const BYTES_PER_BYTE: u64 = 56;
 
-/// Pixels that one byte of a larger file can stand for, generously: a deflated byte unpacks to about 1,000.
-const PIXELS_PER_BYTE: u64 = 1100;
+/// Memory that decoding a pixel of a JPEG takes: the pixel itself with what the decoder holds beside it, and the coefficients of three
+/// components if the whole image is refined scan by scan.
+const JPEG_BYTES_PER_PIXEL: u64 = 4;
+const PROGRESSIVE_BYTES_PER_PIXEL: u64 = 12;
+
+/// Memory that the weights of one row or column take while resizing.
+const TAP_BYTES: u64 = 96;
 
 /// File name endings of images.
 pub(crate) const EXTENSIONS: [&str; 3] = ["jpg", "jpeg", "png"];
@@ -81,7 +88,7 @@ impl ImageInput {
         let image = colored(decode(file)?, self.how.color);
         let image = match self.how.resize {
             Some(how) => {
-                let (h, w) = target(how.to, image.height, image.width)?;
+                let (h, w) = target(how.to, image.height, image.width, justified(file))?;
                 resize(image, h, w, how.filter)
             }
             None => image,
@@ -136,11 +143,23 @@ fn open(file: &[u8]) -> Result<impl ImageDecoder + '_, String> {
     // Room for the decoder's own buffers beside 16-bit RGBA pixels; sides are checked below.
     limits.max_alloc = Some(2 * 8 * MAX_PIXELS);
     reader.limits(limits);
+    let format = reader.format();
     let decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
-    let allowed = (file.len() as u64).saturating_mul(PIXELS_PER_BYTE).max(FREE_PIXELS);
-    if pixels == 0 || pixels > allowed.min(MAX_PIXELS) {
+    let needed = match format {
+        Some(ImageFormat::Jpeg) if jpeg_is_progressive(file) => {
+            pixels * PROGRESSIVE_BYTES_PER_PIXEL
+        }
+        Some(ImageFormat::Jpeg) => pixels * JPEG_BYTES_PER_PIXEL,
+        // The rows of an interlaced image are gathered, and other colors than 8 bits of red, green and blue converted.
+        _ => {
+            let longest_row = decoder.total_bytes() / u64::from(height).max(1);
+            let converted = if decoder.color_type() == ColorType::Rgb8 { 0 } else { 3 * pixels };
+            decoder.total_bytes() + longest_row + converted
+        }
+    };
+    if pixels == 0 || pixels > MAX_PIXELS || needed > justified(file) {
         return Err(format!(
             "claims {width}x{height} pixels, more than its {} bytes justify or than {MAX_PIXELS} in all",
             file.len()
@@ -149,22 +168,40 @@ fn open(file: &[u8]) -> Result<impl ImageDecoder + '_, String> {
     Ok(decoder)
 }
 
-/// Whether a JPEG has its end marker behind the start of its first scan. Segments before it may hold whole images (thumbnails) and are
-/// skipped; within a scan the bytes ff d9 can be nothing else (ITU-T T.81, B.1.1.5).
-fn jpeg_ends(file: &[u8]) -> bool {
+/// Memory that a file justifies.
+fn justified(file: &[u8]) -> u64 {
+    FREE_BYTES + BYTES_PER_BYTE * file.len() as u64
+}
+
+/// Segments of a JPEG up to its first scan, which begins with the last one's contents: marker, and what follows it. Segments may hold whole
+/// images (thumbnails) and are skipped as a whole (ITU-T T.81, B.1.1.4).
+fn jpeg_segments(file: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut rest = file.get(2..).unwrap_or_default();
-    while let &[0xff, marker, ref tail @ ..] = rest {
-        rest = match (marker, tail) {
+    std::iter::from_fn(move || {
+        while let &[0xff, 0xff, ..] = rest {
             // A fill byte.
-            (0xff, _) => &rest[1..],
-            (0xda, scan) => return scan.windows(2).any(|pair| pair == [0xff, 0xd9]),
-            (_, &[high, low, ..]) => {
-                tail.get(usize::from(u16::from_be_bytes([high, low]))..).unwrap_or_default()
-            }
-            _ => return false,
+            rest = &rest[1..];
+        }
+        let &[0xff, marker, ref tail @ ..] = rest else { return None };
+        let length = match (marker, tail) {
+            (0xda, _) => tail.len(),
+            (_, &[high, low, ..]) => u16::from_be_bytes([high, low]).into(),
+            _ => return None,
         };
-    }
-    false
+        rest = tail.get(length..).unwrap_or_default();
+        Some((marker, tail))
+    })
+}
+
+/// Whether a JPEG has its end marker behind the start of its first scan: within a scan the bytes ff d9 can be nothing else (B.1.1.5).
+fn jpeg_ends(file: &[u8]) -> bool {
+    jpeg_segments(file)
+        .any(|(marker, scan)| marker == 0xda && scan.windows(2).any(|pair| pair == [0xff, 0xd9]))
+}
+
+/// Whether the frame is one of those that are refined scan by scan (B.2.2, table B.1).
+fn jpeg_is_progressive(file: &[u8]) -> bool {
+    jpeg_segments(file).any(|(marker, _)| matches!(marker, 0xc2 | 0xc6 | 0xca | 0xce))
 }
 
 /// Red, green and blue, 8 bits each.
@@ -194,8 +231,13 @@ fn colored(mut image: Raster, color: Color) -> Raster {
     }
 }
 
-/// Height and width after resizing.
-fn target(to: ResizeTo, height: usize, width: usize) -> Result<(usize, usize), String> {
+/// Height and width after resizing, which may take `justified` bytes.
+fn target(
+    to: ResizeTo,
+    height: usize,
+    width: usize,
+    justified: u64,
+) -> Result<(usize, usize), String> {
     let (h, w) = match to {
         ResizeTo::Exact([h, w]) => (h as usize, w as usize),
         ResizeTo::ShortSide(n) => {
@@ -203,9 +245,13 @@ fn target(to: ResizeTo, height: usize, width: usize) -> Result<(usize, usize), S
             if height <= width { (n, n * width / height) } else { (n * height / width, n) }
         }
     };
-    if h as u64 * w as u64 > MAX_PIXELS {
+    // The image, its columns resampled, its rows, each with weights.
+    let pixels = |h: usize, w: usize| h as u64 * w as u64;
+    let bytes = 3 * (pixels(height, width) + pixels(height, w) + pixels(h, w))
+        + TAP_BYTES * (h as u64 + w as u64);
+    if pixels(h, w) > MAX_PIXELS || bytes > justified {
         return Err(format!(
-            "{height}x{width} pixels would become {h}x{w}, more than {MAX_PIXELS} in all"
+            "{height}x{width} pixels would become {h}x{w}, more than the size of the file justifies"
         ));
     }
     Ok((h, w))

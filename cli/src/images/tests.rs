@@ -64,10 +64,15 @@ fn the_crop_is_central() {
 
 #[test]
 fn the_shorter_side_is_resized() {
+    let target = |to, height, width| target(to, height, width, justified(&[]));
     assert_eq!(target(ResizeTo::ShortSide(256), 480, 641), Ok((256, 341)));
     assert_eq!(target(ResizeTo::ShortSide(256), 641, 480), Ok((341, 256)));
     assert_eq!(target(ResizeTo::Exact([3, 4]), 641, 480), Ok((3, 4)));
-    assert!(target(ResizeTo::ShortSide(8192), 1, 30_000).unwrap_err().contains("more than"));
+    assert_eq!(target(ResizeTo::ShortSide(256), 3000, 4000), Ok((256, 341)));
+    for (side, height, width) in [(8192, 1, 30_000), (256, 1, 60_000), (2, 1, 8_000_000)] {
+        let error = target(ResizeTo::ShortSide(side), height, width).unwrap_err();
+        assert!(error.contains("more than the size of the file"), "{error}");
+    }
 }
 
 #[test]
@@ -114,11 +119,36 @@ fn crc(bytes: &[u8]) -> u32 {
 #[test]
 fn hostile_sizes_are_refused_before_decoding() {
     assert!(check_header(&claiming(2, 1)).is_ok());
-    for (width, height) in [(100_000, 100_000), (9000, 9000), (5000, 5000), (u32::MAX >> 1, 1)] {
+    assert!(check_header(&claiming(4000, 3000)).is_ok());
+    for (width, height) in [
+        (100_000, 100_000),
+        (9000, 9000),
+        (5000, 5000),
+        (u32::MAX >> 1, 1),
+        // A row of an interlaced image is held twice.
+        (10_000_000, 1),
+    ] {
         let error = check_header(&claiming(width, height)).unwrap_err();
         assert!(error.contains("claims") || error.contains("damaged"), "{width}: {error}");
     }
     assert!(check_header(&claiming(0, 1)).is_err());
+}
+
+#[test]
+fn progressive_images_must_justify_their_coefficients() {
+    // A frame header of one component, then a scan that is never looked at.
+    let jpeg = |marker: u8, side: u16| {
+        let [high, low] = side.to_be_bytes();
+        let frame = [0xff, marker, 0, 11, 8, high, low, high, low, 1, 1, 0x11, 0];
+        let scan = [0xff, 0xda, 0, 8, 1, 1, 0, 0, 63, 0, 1, 2, 3, 0xff, 0xd9];
+        [&[0xff, 0xd8][..], &frame, &scan].concat()
+    };
+    assert_eq!([0xc0, 0xc2].map(|marker| jpeg_is_progressive(&jpeg(marker, 8))), [false, true]);
+    let refused = |marker, side| {
+        check_header(&jpeg(marker, side)).err().is_some_and(|error| error.contains("claims"))
+    };
+    assert!(refused(0xc2, 3000) && refused(0xc0, 5000), "a few bytes justify no such image");
+    assert!(!refused(0xc0, 3000));
 }
 
 #[test]
