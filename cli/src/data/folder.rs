@@ -22,9 +22,13 @@ pub(super) struct Listing {
 /// # Errors
 /// All files and labels that cannot be used, together.
 pub(super) fn list(folder: &Path, classes: Option<&Classes<'_>>) -> Result<Listing, CliError> {
+    let root =
+        folder.canonicalize().map_err(|e| CliError::in_file(folder, describe(folder, &e)))?;
     let csv = folder.join("labels.csv");
     let mut problems = Vec::new();
     let listing = if csv.is_file() {
+        // Errors repeat its lines.
+        within(&root, &csv).map_err(|e| CliError::in_file(&csv, e))?;
         from_csv(folder, &csv, classes, &mut problems)?
     } else {
         let entries = entries(folder)?;
@@ -52,8 +56,6 @@ pub(super) fn list(folder: &Path, classes: Option<&Classes<'_>>) -> Result<Listi
         let endings: Vec<String> = EXTENSIONS.iter().map(|e| format!(".{e}")).collect();
         return Err(CliError::in_file(folder, format!("holds no images ({})", endings.join(", "))));
     }
-    let root =
-        folder.canonicalize().map_err(|e| CliError::in_file(folder, describe(folder, &e)))?;
     let problem = |file: &PathBuf| {
         let shown = file.strip_prefix(folder).unwrap_or(file).display();
         check_file(&root, file).err().map(|e| format!("{shown}: {e}"))
@@ -143,13 +145,20 @@ fn from_subfolders(
 
 /// A file within the folder, also through links, that begins like an image.
 fn check_file(root: &Path, file: &Path) -> Result<(), String> {
-    let real = file.canonicalize().map_err(|e| describe(file, &e))?;
-    if !real.starts_with(root) {
-        return Err("leads out of the folder; not followed".into());
-    }
+    let real = within(root, file)?;
     // A pipe or a device would be read for ever.
     if !real.is_file() {
         return Err("is not a file".into());
     }
     check_header(&std::fs::read(&real).map_err(|e| describe(file, &e))?)
+}
+
+/// Where a file lies, all links followed, if that is within the folder.
+fn within(root: &Path, file: &Path) -> Result<PathBuf, String> {
+    let real = file.canonicalize().map_err(|e| describe(file, &e))?;
+    if real.starts_with(root) {
+        Ok(real)
+    } else {
+        Err("leads out of the folder; not followed".into())
+    }
 }

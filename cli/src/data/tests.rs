@@ -162,6 +162,13 @@ fn links_out_of_the_folder_and_pipes_are_not_followed() {
     let error = read(&folder, &[], 2).unwrap_err();
     assert!(error.contains("out.png: leads out of the folder"), "{error}");
     assert!(error.contains("device.png: leads out of the folder"), "{error}");
+    outside.text("labels.csv", "a secret\n");
+    link(&outside.0.join("labels.csv"), "labels.csv");
+    let error = read(&folder, &[], 2).unwrap_err();
+    assert!(
+        error.contains("labels.csv: leads out of the folder") && !error.contains("line"),
+        "{error}"
+    );
 }
 
 #[test]
