@@ -15,14 +15,14 @@ use super::manifest::{File as Wanted, Tool};
 /// Bytes of an unpacked tar file that are searched, and so the most memory that an absurd name in it can take.
 const SEARCHED_BYTES: u64 = 256 << 20;
 
-/// Memory that unpacking may ask for, in KiB: the dictionary of the strongest preset of `xz` takes 64 MiB.
-const XZ_MEMORY_KIB: u32 = 128 << 10;
+/// Memory that unpacking may ask for, in KiB: four times the dictionary of the preset that Debian packages are made with, 8 MiB.
+const XZ_MEMORY_KIB: u32 = 33 << 10;
 
 /// The wanted files of an archive, in the order of `wanted`.
 ///
 /// # Errors
 /// An archive that is damaged or of another form, lacks a file, or holds it in another size.
-pub(super) fn extract(
+pub(crate) fn extract(
     tool: Tool,
     archive: &Path,
     wanted: &[Wanted],

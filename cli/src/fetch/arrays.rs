@@ -46,7 +46,9 @@ fn idx_elements(
             "an IDX file has header {header:x?} and {count} elements, expected {expected:x?} and at least {samples}"
         ));
     }
-    let wanted = samples * bytes;
+    let wanted = samples.checked_mul(bytes).ok_or_else(|| {
+        format!("{samples} samples of {bytes} bytes are more than can be addressed")
+    })?;
     let mut elements = Vec::new();
     file.take(wanted as u64).read_to_end(&mut elements).map_err(short)?;
     if elements.len() == wanted {
