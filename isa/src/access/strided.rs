@@ -91,6 +91,25 @@ impl Strided {
         })
     }
 
+    /// How many [`intervals`](Self::intervals) there are; saturates.
+    pub fn runs(&self) -> u64 {
+        self.canonical()
+            .dims
+            .iter()
+            .fold(1, |runs, dim| runs.saturating_mul(dim.count.unsigned_abs()))
+    }
+
+    /// At least as many as a walk over the intervals meets addresses; saturates.
+    pub fn walk(&self) -> u64 {
+        let each = self.canonical().len / self.unit + 2;
+        self.runs().saturating_mul(each.unsigned_abs())
+    }
+
+    /// Addresses of the description (bytes where a unit is given) counted with repetition; saturates.
+    pub fn total(&self) -> i64 {
+        self.dims.iter().fold(self.len, |total, dim| total.saturating_mul(dim.count))
+    }
+
     /// Whether `address` is in the set.
     pub fn contains(&self, address: i64) -> bool {
         self.overlaps(&Strided::run(address, 1))
@@ -112,11 +131,6 @@ impl Strided {
             span = span.saturating_add(dim.reach());
             nested
         }) && set.total() == self.total()
-    }
-
-    /// Addresses counted with repetition; saturates.
-    fn total(&self) -> i64 {
-        self.dims.iter().fold(self.len, |total, dim| total.saturating_mul(dim.count))
     }
 
     /// The same set with positive strides in falling order, contiguous repetitions merged into runs.
@@ -289,6 +303,8 @@ mod tests {
                 (enumerate(&a).into_iter().collect(), enumerate(&b).into_iter().collect());
             prop_assert_eq!(addresses(&a), all_a.clone());
             prop_assert_eq!(a.bounds(), all_a.first().unwrap().to_owned()..all_a.last().unwrap() + 1);
+            prop_assert!(a.walk() >= a.intervals().map(|run| run.end.abs_diff(run.start)).sum());
+            prop_assert_eq!(a.runs(), a.intervals().count() as u64);
             prop_assert_eq!(a.overlaps(&b), !all_a.is_disjoint(&all_b));
             prop_assert!(!a.is_plainly_injective() || a.unit > 1 || all_a.len() == enumerate(&a).len());
         }

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::access::{self, AccessError, Pages};
+use crate::access::{self, Access, AccessError, Pages, Space};
 use crate::inst::{Engine, Op};
 use crate::layout;
 
@@ -15,6 +15,16 @@ use super::{
 
 /// Most DRAM a program may use: the simulator allocates it.
 pub const MAX_DRAM_BYTES: u64 = 16 << 30;
+
+/// On-chip addresses that all words together may touch, and how many more for each word. The verifier and the simulator walk over them; a
+/// single word can name a million rows of an otherwise small file. The words of real networks touch some thousand each.
+const ADDRESSES: u64 = 1 << 26;
+const ADDRESSES_PER_WORD: u64 = 1 << 15;
+
+/// Bursts that transfers may take altogether, and how many more for each word. The timing cores go from burst to burst. The flat part alone
+/// is 2 GiB in bursts of 64 bytes.
+const BURSTS: u64 = 1 << 25;
+const BURSTS_PER_WORD: u64 = 1 << 13;
 
 impl Program {
     /// Everything that is wrong with the program, section by section; nothing if it can be written and run.
@@ -29,12 +39,67 @@ impl Program {
         checker.tensors();
         checker.bindings(SectionKind::Inputs, &self.inputs);
         checker.bindings(SectionKind::Outputs, &self.outputs);
+        let words: usize = self.code.iter().map(|section| section.words.len()).sum();
+        let mut work = Work::of(words as u64);
         for engine in Engine::ALL {
-            checker.code(engine);
+            checker.code(engine, &mut work);
             checker.notes(engine);
         }
         checker.memory();
         checker.errors
+    }
+}
+
+/// What all words touch, against what their number justifies.
+struct Work {
+    addresses: Counter,
+    bursts: Counter,
+}
+
+struct Counter {
+    what: &'static str,
+    found: u64,
+    limit: u64,
+}
+
+impl Counter {
+    /// Fails when the limit is first exceeded, and then no more.
+    fn add(&mut self, more: u64) -> Result<(), Fault> {
+        let before = self.found;
+        self.found = before.saturating_add(more);
+        let Counter { what, found, limit } = *self;
+        if before <= limit && found > limit {
+            return Err(Fault::Work { what, found, limit });
+        }
+        Ok(())
+    }
+}
+
+impl Work {
+    fn of(words: u64) -> Work {
+        let counter = |what, free: u64, each: u64| {
+            let limit = words.saturating_mul(each).saturating_add(free);
+            Counter { what, found: 0, limit }
+        };
+        Work {
+            addresses: counter("on-chip addresses", ADDRESSES, ADDRESSES_PER_WORD),
+            bursts: counter("bursts of DRAM", BURSTS, BURSTS_PER_WORD),
+        }
+    }
+
+    /// Adds a word's accesses.
+    fn add(&mut self, accesses: &[Access], burst_bytes: u32) -> Result<(), Fault> {
+        accesses.iter().try_for_each(|access| match access.space {
+            // An interval may begin and end within a burst.
+            Space::Dram => {
+                let bytes = access.rows.total().unsigned_abs();
+                let ends = access.rows.runs().saturating_mul(2);
+                self.bursts.add((bytes / u64::from(burst_bytes)).saturating_add(ends))
+            }
+            Space::Spad | Space::Acc(_) | Space::Params(_) | Space::Table(_) => {
+                self.addresses.add(access.rows.walk())
+            }
+        })
     }
 }
 
@@ -92,7 +157,7 @@ impl Checker<'_> {
         Ok(())
     }
 
-    fn code(&mut self, engine: Engine) {
+    fn code(&mut self, engine: Engine, work: &mut Work) {
         let (kind, program) = (SectionKind::Code(engine), self.program);
         let section = program.section(engine);
         let burst = program.hardware.dram_burst_bytes;
@@ -114,10 +179,15 @@ impl Checker<'_> {
             if matches!(inst.op, Op::Halt(_)) && record + 1 < section.words.len() {
                 self.fail(kind, Some(record), Fault::EarlyHalt);
             }
-            let legal = access::access(inst, &pages, &program.hardware)
-                .and_then(|accesses| access::check_dram(&accesses, program.dram_bytes));
+            let legal = access::access(inst, &pages, &program.hardware).and_then(|accesses| {
+                access::check_dram(&accesses, program.dram_bytes).map(|()| accesses)
+            });
             match legal {
-                Ok(()) => {}
+                Ok(accesses) => {
+                    if let Err(fault) = work.add(&accesses, burst) {
+                        self.fail(kind, Some(record), fault);
+                    }
+                }
                 Err(AccessError::Encode(error)) => self.fail(kind, Some(record), error.into()),
                 Err(error) => self.fail(
                     kind,

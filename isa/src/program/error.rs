@@ -214,6 +214,18 @@ pub enum Fault {
         /// The limit.
         limit: u64,
     },
+    /// More work than a program of so many words justifies.
+    #[error(
+        "the words up to here touch {found} {what}, expected at most {limit} in a program of so many words"
+    )]
+    Work {
+        /// Scratchpad rows or bursts of DRAM.
+        what: &'static str,
+        /// Counted up to this word.
+        found: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// Code that does not begin with a burst.
     #[error("begins at DRAM byte {base}, expected a multiple of {burst} (`dram_burst_bytes`)")]
     Unaligned {

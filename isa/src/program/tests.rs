@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::hardware::Hardware;
 use crate::inst::{Engine, Inst};
-use crate::instructions::Sync;
+use crate::instructions::{Halt, Load, LoadGeom, Sync};
 
 use super::sample::sample;
 use super::{Fault, IoBinding, MAX_DRAM_BYTES, Program, ProgramError, Section, SectionKind, Unit};
@@ -279,4 +279,37 @@ fn other_machines_and_units_come_back() {
     program.nodes[0].unit = Unit::Vector;
     program.nodes[0].macs = u64::MAX;
     assert_eq!(Program::from_bytes(&program.to_bytes().unwrap()), Ok(program));
+}
+
+#[test]
+fn work_beyond_what_the_words_justify_is_refused() {
+    // Some hundred bytes that move terabytes: each word fills the largest scratchpad from one stretch of DRAM.
+    let program = |words: usize, rows: u32, count: u32| {
+        let geom =
+            LoadGeom { page: 0, rows, elems: 64, bits: 8, spad_stride: rows, dram_stride: 0 };
+        let load = Load { page: 0, dst: 0, src: 0, count };
+        let mut program = sample();
+        program.hardware = Hardware {
+            array_rows: 64,
+            scratchpad_kib: 65_472,
+            scratchpad_banks: 1,
+            ..Hardware::default()
+        };
+        program.code[0].words = vec![Inst::new(Engine::Load, geom)];
+        program.code[0].words.extend(vec![Inst::new(Engine::Load, load); words]);
+        program.code[0].words.push(Inst::new(Engine::Load, Halt {}));
+        program.code[0].notes = vec![Default::default(); words + 2];
+        program.dram_bytes = MAX_DRAM_BYTES;
+        program
+    };
+    let work = |program: &Program| -> Vec<&'static str> {
+        let errors = program.check().into_iter();
+        errors
+            .filter_map(|e| if let Fault::Work { what, .. } = *e.fault { Some(what) } else { None })
+            .collect()
+    };
+    assert_eq!(work(&program(20, 1023, 1024)), [""; 0]);
+    assert_eq!(work(&program(90, 1023, 1024)), ["bursts of DRAM", "on-chip addresses"]);
+    let error = program(90, 1023, 1024).check().into_iter().map(|e| e.to_string());
+    assert!(error.into_iter().any(|e| e.contains("the words up to here touch")), "in words");
 }
