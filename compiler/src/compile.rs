@@ -2,6 +2,7 @@
 
 use ir::graph::Graph;
 use ir::qgraph::QGraph;
+use ir::tensor::element_count;
 use isa::program::{Meta, Program};
 use isa::{Hardware, verify};
 
@@ -12,6 +13,9 @@ use crate::passes::{Applied, Check, Context, GRAPH, PassError, run};
 use crate::quantize::{QuantizeError, check, quantize};
 use crate::validate::validate;
 
+/// Most elements of a value: as many as the integer runtime takes. Calibration holds them as floats.
+const MAX_ELEMENTS: usize = 1 << 28;
+
 /// Why compilation stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
@@ -21,6 +25,9 @@ pub enum CompileError {
     /// Every output is a constant or an input.
     #[error("the network computes nothing: {}", .0.join("; "))]
     NothingComputed(Vec<String>),
+    /// Values that no machine of ours could hold.
+    #[error("values of more than {MAX_ELEMENTS} elements: {}", .0.join(", "))]
+    TooLarge(Vec<String>),
     /// Ranges could not be found.
     #[error(transparent)]
     Calibrate(#[from] CalibrateError),
@@ -52,9 +59,10 @@ impl Network {
     /// that are constants or inputs are left out: a program computes every output it has.
     ///
     /// # Errors
-    /// [`CompileError::Pass`]; [`CompileError::NothingComputed`]; [`CompileError::Quantize`] with all nodes that have no
+    /// [`CompileError::TooLarge`] with all values that are; [`CompileError::Pass`]; [`CompileError::NothingComputed`]; [`CompileError::Quantize`] with all nodes that have no
     /// integer form.
     pub fn new(mut graph: Graph) -> Result<Network, CompileError> {
+        check_sizes(&graph)?;
         let mut context = Context::default();
         let mut applied = run(GRAPH, &mut graph, &mut context, Check::EachPass)?;
         let left_out = leave_out(&mut graph);
@@ -105,6 +113,14 @@ impl Network {
     ) -> Result<QGraph, CompileError> {
         Ok(quantize(&self.graph, calibration, options, hw)?)
     }
+}
+
+/// Extents come from the file, and what computes values allocates them.
+fn check_sizes(graph: &Graph) -> Result<(), CompileError> {
+    let computed = graph.values.iter().filter(|value| value.constant.is_none());
+    let large = computed.filter(|v| element_count(&v.shape).is_none_or(|n| n > MAX_ELEMENTS));
+    let named: Vec<String> = large.map(|v| format!("`{}` {:?}", v.name, v.shape)).collect();
+    if named.is_empty() { Ok(()) } else { Err(CompileError::TooLarge(named)) }
 }
 
 /// Removes the outputs that are constants or inputs, and says why.
@@ -168,5 +184,15 @@ mod tests {
         let x = b.input(&[1, 2]);
         let error = Network::new(b.finish(&[x])).unwrap_err().to_string();
         assert!(error.contains("computes nothing: output `v0` is the input"), "{error}");
+    }
+
+    #[test]
+    fn values_that_no_memory_holds_are_named_before_any_work() {
+        let text = "graph \"g\" (%x: f32[1, 65536, 65536]) -> (%y) {\n  %y: f32[1, 65536, 65536] = clip \"c\"(%x) lo=0.0 hi=6.0\n}\n";
+        let error = Network::new(text.parse().unwrap()).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "values of more than 268435456 elements: `x` [1, 65536, 65536], `y` [1, 65536, 65536]"
+        );
     }
 }

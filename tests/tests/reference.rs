@@ -59,3 +59,12 @@ fn a_graph_that_claims_huge_weights_is_refused_before_allocation() {
     let Err(ReferenceError::Damaged(what)) = reference_graph(&huge) else { panic!("accepted") };
     assert!(what.contains("more weights than"), "{what}");
 }
+
+#[test]
+fn a_graph_of_values_that_no_word_could_compute_is_refused_before_allocation() {
+    let program = (0..).find_map(made).unwrap();
+    let text = "[]\nqgraph \"g\" rounding=half-even (%x: i8[16000, 16000, 1] scale=1.0 zero_point=0) -> (%y) {\n  %y: i8[16000, 16000, 1] scale=1.0 zero_point=0 = rescale \"r\"(%x) onnx=\"Clip\" m=1 shift=0 lo=0 hi=6\n}\n";
+    let huge = Program { reference: Some(text.as_bytes().to_vec()), ..program };
+    let Err(ReferenceError::Damaged(what)) = reference_graph(&huge) else { panic!("accepted") };
+    assert!(what.contains("512000000 elements, but the program writes"), "{what}");
+}

@@ -3,7 +3,9 @@
 //! The weights are stored once, as the machine loads them. The first line is a JSON list of [`Stored`], one per convolution; the rest is the text form.
 
 use ir::qgraph::{QGraph, QNode, QOp, QWeights};
+use isa::access::{Pages, Space, access};
 use isa::hardware::Hardware;
+use isa::layout;
 use isa::program::Program;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +27,10 @@ pub enum ReferenceError {
     #[error("the program's reference graph is damaged: {0}")]
     Damaged(String),
 }
+
+/// Times that the elements of a reference graph may exceed those its program writes, inputs and outputs: values that no word holds whole, such
+/// as the results of operators that only move elements.
+const VALUES_PER_WRITTEN: u64 = 16;
 
 /// Where the weights of one convolution lie.
 #[derive(Debug, Serialize, Deserialize)]
@@ -100,6 +106,7 @@ pub fn reference_graph(program: &Program) -> Result<QGraph, ReferenceError> {
     let stored: Vec<Stored> =
         serde_json::from_str(first).map_err(|e| ReferenceError::Damaged(e.to_string()))?;
     let mut graph: QGraph = text.parse().map_err(|e| ReferenceError::Damaged(format!("{e}")))?;
+    check_sizes(&graph, program)?;
     make_room(&mut graph, program.constants.len()).ok_or_else(|| {
         damaged("its convolutions have more weights than the program's constants hold")
     })?;
@@ -126,6 +133,40 @@ pub fn reference_graph(program: &Program) -> Result<QGraph, ReferenceError> {
             problems.first().map(ToString::to_string).unwrap_or_default(),
         )),
     }
+}
+
+/// Everybody who asks for the graph holds its values, so a program must have words that could compute as many.
+fn check_sizes(graph: &QGraph, program: &Program) -> Result<(), ReferenceError> {
+    let written = written(program);
+    let limit = written.saturating_mul(VALUES_PER_WRITTEN);
+    let elements = graph.values.iter().fold(0u64, |sum, value| {
+        let extents = value.shape.extents().into_iter();
+        sum.saturating_add(extents.fold(1, |n, extent| n.saturating_mul(extent as u64)))
+    });
+    if elements <= limit {
+        return Ok(());
+    }
+    Err(ReferenceError::Damaged(format!(
+        "its values have {elements} elements, but the program writes {written} and could compute {limit} at most"
+    )))
+}
+
+/// Elements of the program's inputs and outputs, and bytes of the scratchpad that its words write, counted with repetition.
+fn written(program: &Program) -> u64 {
+    let bindings = program.inputs.iter().chain(&program.outputs);
+    let tensors = bindings.filter_map(|binding| program.tensors.get(binding.tensor as usize));
+    let mut sum = tensors.fold(0u64, |sum, t| sum.saturating_add(layout::value_count(t.shape)));
+    for section in &program.code {
+        let mut pages = Pages::default();
+        for inst in &section.words {
+            pages.apply(inst);
+            let accesses = access(inst, &pages, &program.hardware).unwrap_or_default();
+            let rows = accesses.iter().filter(|a| a.write && a.space == Space::Spad);
+            let rows: u64 = rows.fold(0, |sum, a| sum.saturating_add(a.rows.walk()));
+            sum = sum.saturating_add(rows.saturating_mul(program.hardware.array_rows.into()));
+        }
+    }
+    sum
 }
 
 /// Gives every convolution room for its weights, all zero. `None` when they are more than `bytes` bytes of constants can hold at two bits each.
