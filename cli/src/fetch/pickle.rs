@@ -13,7 +13,7 @@ const MAX_OBJECTS: usize = 1 << 20;
 
 /// Why a pickle is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PickleError {
+pub(crate) enum PickleError {
     /// The bytes end within an instruction, or before the end of the pickle.
     #[error("byte {0}: the pickle is cut off")]
     Short(usize),

@@ -22,7 +22,7 @@ const PROTOCOL: i64 = 1001;
 
 /// Why a file is refused.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StateDictError {
+pub(crate) enum StateDictError {
     /// A zip file, which is the newer form.
     #[error("is a state dict in the zip form, which is not read")]
     Zip,
@@ -47,13 +47,13 @@ pub(super) enum StateDictError {
 }
 
 /// Tensors by name: floats, and the integers that count batches.
-pub(super) type StateDict = BTreeMap<String, Tensor>;
+pub(crate) type StateDict = BTreeMap<String, Tensor>;
 
 /// Reads a file.
 ///
 /// # Errors
 /// A file of another form, or one whose parts do not fit together.
-pub(super) fn read(file: &Bytes) -> Result<StateDict, StateDictError> {
+pub(crate) fn read(file: &Bytes) -> Result<StateDict, StateDictError> {
     if file.starts_with(b"PK") {
         return Err(StateDictError::Zip);
     }

@@ -1,0 +1,45 @@
+//! Assembly text: what can be assembled is disassembled, and assembled again to the same program and the same file.
+
+use isa::{Hardware, Program};
+
+use super::networks;
+use crate::{Target, mutate};
+
+pub(super) const TARGET: Target =
+    Target { name: "assembly", run, seeds, mutate: mutate::text, dictionary };
+
+fn run(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match isa::asm::assemble(text) {
+        Err(errors) => errors.iter().for_each(|error| drop(error.render("input.qasm"))),
+        Ok(program) => {
+            let file = program.to_bytes().expect("what is assembled can be written");
+            assert_eq!(
+                Program::from_bytes(&file).as_ref(),
+                Ok(&program),
+                "what is written reads back"
+            );
+            let again = isa::asm::assemble(&isa::disasm::disassemble(&program));
+            assert_eq!(again.as_ref(), Ok(&program), "what is disassembled is the same program");
+        }
+    }
+}
+
+fn seeds() -> Vec<Vec<u8>> {
+    let by_hand = [
+        include_str!("../../../programs/asm/add.qasm"),
+        include_str!("../../../programs/asm/matmul.qasm"),
+        include_str!("../../../programs/asm/softmax.qasm"),
+        include_str!("../../../programs/asm/transpose.qasm"),
+        "; empty\n.hardware tiny8\n  dram_latency_cycles = 20\n.meta\n  model = \"x\"\n.constants base=0x0\na:\n  .hex 0102\n  .zeros 60\n  .i16 -1 2\n  .i32 7\n  .bytes 1 2\n.reference\n  .text \"a\\n\"\n.dram 0x4000\n",
+    ];
+    let compiled = networks::programs(12)
+        .into_iter()
+        .map(|program| isa::disasm::disassemble(&program).into_bytes());
+    by_hand.iter().map(|text| text.as_bytes().to_vec()).chain(compiled).collect()
+}
+
+fn dictionary() -> Vec<String> {
+    let directives = ".hardware .meta .tensor .input .output .node .constants .code .reference .float_model .dram .hex .zeros .bytes .i16 .i32 .text .param shape= bits= scale= zero= onnx= perm= tensor= dram= base= @node= @class= @tile= wait= signal= load mxu vpu store halt sync";
+    directives.split(' ').map(str::to_owned).chain(Hardware::names().map(str::to_owned)).collect()
+}
