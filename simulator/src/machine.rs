@@ -8,6 +8,7 @@
 mod error;
 mod order;
 mod race;
+mod upset;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub use error::{Location, SimError};
 pub use order::Order;
 pub use race::{Interleavings, Race};
+pub use upset::{Cell, Upset};
 
 use isa::access::{Pages, Stream, access};
 use isa::inst::Engine;
@@ -63,6 +65,13 @@ impl<'p> Prepared<'p> {
     /// The program.
     pub fn program(&self) -> &'p Program {
         self.program
+    }
+
+    /// The program with bits of its constants flipped where they lie in DRAM: byte and bit (0..8) in it. A bit named twice is as it
+    /// was, and a byte that is no constant or code has nothing to flip. Nothing is checked again: a constant is data.
+    #[must_use]
+    pub fn with_flipped(&self, bits: &[(u64, u32)]) -> Prepared<'p> {
+        Prepared { program: self.program, image: Arc::new(self.image.flipped(bits)) }
     }
 
     /// What the program brings along must be the same for every image.
@@ -172,11 +181,28 @@ impl<'a> Machine<'a> {
     pub fn run(
         &mut self,
         order: &Order,
+        observer: Option<&mut dyn Observer>,
+    ) -> Result<(), SimError> {
+        self.run_upset(order, &[], observer)
+    }
+
+    /// Like [`Machine::run`], while bits of the memories flip. `upsets` are in order of their steps.
+    ///
+    /// # Errors
+    /// As [`Machine::run`].
+    pub fn run_upset(
+        &mut self,
+        order: &Order,
+        upsets: &[Upset],
         mut observer: Option<&mut dyn Observer>,
     ) -> Result<(), SimError> {
         let program = self.prepared.program;
         let mut pages = Pages::default();
-        for (engine, index) in order.steps() {
+        let mut upsets = upsets.iter().peekable();
+        for (step, (engine, index)) in order.steps().enumerate() {
+            while let Some(upset) = upsets.next_if(|upset| upset.step <= step) {
+                upset.strike(&mut self.memory);
+            }
             let section = program.section(engine);
             let Some(inst) = section.words.get(index) else { continue };
             pages.apply(inst);

@@ -131,6 +131,18 @@ impl Memory {
         u32::try_from(start).expect("the scratchpad has fewer than 2^32 bytes")
     }
 
+    /// Flips one bit of the scratchpad; `byte` counts rows of `R` bytes.
+    pub(crate) fn flip_byte(&mut self, byte: usize, bit: u32) {
+        self.spad[byte] ^= 1 << bit;
+    }
+
+    /// Flips one bit of an accumulator; `word` counts rows of `C` words. The result is again a number of `acc_bits` bits.
+    pub(crate) fn flip_sum(&mut self, bank: usize, word: usize, bit: u32) {
+        let bits = u8::try_from(self.hardware.acc_bits).unwrap_or(u8::MAX);
+        let sum = &mut self.sums[bank][word];
+        *sum = wrap(*sum ^ 1 << bit, bits);
+    }
+
     fn note(&mut self, space: Space, write: bool, address: u32) {
         if let Some(guard) = &mut self.guard {
             guard.touch(space, write, address);

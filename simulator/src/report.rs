@@ -5,7 +5,7 @@
 //! that every report has the same keys.
 
 pub(crate) mod build;
-mod csv;
+pub(crate) mod csv;
 pub(crate) mod declare;
 mod error;
 mod schema;

@@ -12,7 +12,8 @@ fn pages() -> Vec<(&'static str, String)> {
 }
 
 /// Pages that the crates they describe check themselves.
-const CHECKED_ELSEWHERE: [&str; 4] = ["isa.md", "hardware.md", "report.md", "explain.md"];
+const CHECKED_ELSEWHERE: [&str; 5] =
+    ["isa.md", "hardware.md", "report.md", "explain.md", "faults.md"];
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/generated")

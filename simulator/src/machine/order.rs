@@ -8,6 +8,7 @@ use isa::Program;
 use isa::inst::{Engine, EngineSet, Inst, Op};
 
 use super::{Location, SimError};
+use crate::random::SplitMix;
 
 /// Largest count of a semaphore.
 const MAX_COUNT: u8 = 255;
@@ -75,7 +76,7 @@ impl Order {
     /// # Errors
     /// As [`Order::round_robin`].
     pub fn adversarial(program: &Program, seed: u64) -> Result<Order, SimError> {
-        let mut random = SplitMix(seed);
+        let mut random = SplitMix::new(seed);
         let mut progress = Progress::new(program);
         let mut engines = Engine::ALL;
         loop {
@@ -117,6 +118,13 @@ impl Order {
     /// Position of a word.
     pub(super) fn position(&self, word: (Engine, usize)) -> Option<usize> {
         self.steps().position(|step| step == word)
+    }
+
+    /// The same words sorted by `key`, equal ones as they were. The key must not fall along the semaphores: what waits for a word has no
+    /// smaller key than it.
+    pub(crate) fn sorted_by_key(mut self, key: impl Fn(Engine, usize) -> u64) -> Order {
+        self.steps.sort_by_key(|&(engine, index)| key(engine, index as usize));
+        self
     }
 
     /// The words: engine and index.
@@ -183,22 +191,5 @@ impl<'p> Progress<'p> {
         let [unmet, full] = self.obstacles(engine, inst);
         let at = Box::new(Location::new(self.program, engine, self.next[engine.index()]));
         Err(SimError::Deadlock { at, unmet, full })
-    }
-}
-
-/// The SplitMix64 generator (Steele, Lea, Flood 2014): enough for shuffling four engines.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
     }
 }

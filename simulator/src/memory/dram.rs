@@ -37,6 +37,20 @@ impl Image {
         Image { regions, dram_bytes: program.dram_bytes }
     }
 
+    /// The image with bits flipped: byte and bit in it. A bit named twice is as it was.
+    pub(crate) fn flipped(&self, bits: &[(u64, u32)]) -> Image {
+        let mut regions = self.regions.clone();
+        for &(byte, bit) in bits {
+            let held = regions.iter_mut().find_map(|(base, region)| {
+                region.get_mut(usize::try_from(byte.checked_sub(*base)?).ok()?)
+            });
+            if let Some(held) = held {
+                *held ^= 1 << bit;
+            }
+        }
+        Image { regions, dram_bytes: self.dram_bytes }
+    }
+
     /// Whether any of the bytes belong to the image.
     pub(crate) fn meets(&self, bytes: &Range<u64>) -> bool {
         let meets = |(base, region): &(u64, Vec<u8>)| {

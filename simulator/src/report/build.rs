@@ -27,6 +27,21 @@ pub struct ProgramFile {
     pub schema: u32,
 }
 
+impl ProgramFacts {
+    /// What a program says of itself and its file.
+    #[must_use]
+    pub fn new(program: &Program, file: &ProgramFile) -> ProgramFacts {
+        ProgramFacts {
+            model: program.meta.model.clone(),
+            hash: file.hash.clone(),
+            weight_bits: program.meta.weight_bits.into(),
+            act_bits: program.meta.act_bits.into(),
+            random_weights_seed: program.meta.random_weights.map(|how| how.seed),
+            schema: file.schema,
+        }
+    }
+}
+
 impl Report {
     /// Makes the report of a program that took `timing` on `hardware`, which may differ from the program's own in timing-only
     /// parameters. Accuracy and check are `null` until the caller fills them in.
@@ -49,14 +64,7 @@ impl Report {
         let layers = program.nodes.iter().zip(&timing.layers).zip(&work.nodes).zip(&bounds.nodes);
         Ok(Report {
             schema_version: SCHEMA_VERSION,
-            program: ProgramFacts {
-                model: program.meta.model.clone(),
-                hash: file.hash.clone(),
-                weight_bits: program.meta.weight_bits.into(),
-                act_bits: program.meta.act_bits.into(),
-                random_weights_seed: program.meta.random_weights.map(|how| how.seed),
-                schema: file.schema,
-            },
+            program: ProgramFacts::new(program, file),
             cycles: Cycles {
                 total: timing.total_cycles,
                 engines: engines(&timing.engines),

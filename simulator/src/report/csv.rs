@@ -35,7 +35,7 @@ pub(super) fn columns() -> Vec<String> {
 }
 
 /// One value, quoted where it must be.
-fn cell(value: &Value) -> String {
+pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) if text.contains(['"', ',', '\n', '\r']) => {
