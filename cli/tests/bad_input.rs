@@ -184,6 +184,13 @@ fn bad_programs() {
     check(&["asm", "typo.qasm"], 1, &["typo.qasm", "lood", "^"]);
     check(&["verfy", "good.bin"], 2, &["`verfy`", "did you mean `qsim verify`"]);
     check(&["good.bin", "--sed", "1"], 2, &["--sed", "--seed"]);
+    check(&["good.bin", "--inject", "weight"], 2, &["--inject weight", "did you mean `weights`"]);
+    check(&["good.bin", "--inject", "weights:rate=2"], 2, &["rate=2", "0..1"]);
+    check(&["good.bin", "--inject", "weights", "--check"], 2, &["--inject", "--check"]);
+    check(&["good.bin", "--inject", "weights", "--runs", "0"], 2, &["--runs", "1.."]);
+    check(&["good.bin", "--runs", "5"], 2, &["--inject"]);
+    check(&["good.bin", "--inject", "params:layer=x"], 1, &["good.bin", "no layer `x`", "csv"]);
+    check(&["good.bin", "--inject", "params:at=0.9"], 1, &["good.bin", "no place 0.9"]);
 }
 
 #[test]

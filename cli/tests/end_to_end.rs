@@ -190,6 +190,37 @@ fn what_was_quantized_is_written_as_onnx_or_refused() {
     assert!(message.contains("--emit qdq: the machine rounds floor"), "{message}");
 }
 
+#[test]
+fn faults_are_the_same_on_any_number_of_threads() {
+    let folder = Folder::new("inject");
+    let program = folder.file("p.bin");
+    compile(&program, &[]);
+    let inject = |threads: &str, format: &str| {
+        run(Command::new(env!("CARGO_BIN_EXE_qsim"))
+            .env("RAYON_NUM_THREADS", threads)
+            .arg(&program)
+            .args(["--data", path(&network("test.npz")), "--inject", "all", "--runs", "60"])
+            .args(["--inject", "scratchpad:rate=1e-3,live", "--seed", "3", "--format", format]))
+    };
+    let json = inject("1", "json");
+    assert_eq!(json, inject("2", "json"));
+    let report: Value = serde_json::from_str(&json).unwrap();
+    let campaigns = report["campaigns"].as_array().unwrap();
+    let spaces: Vec<&str> = campaigns.iter().map(|c| c["space"].as_str().unwrap()).collect();
+    // The network has no lookup table.
+    assert_eq!(
+        spaces,
+        ["weights", "params", "scratchpad", "accumulators", "instructions", "scratchpad"]
+    );
+    for campaign in campaigns {
+        let count = |key: &str| campaign["outcomes"][key].as_u64().unwrap();
+        assert_eq!(count("masked") + count("benign") + count("critical") + count("detected"), 60);
+        assert!(campaign["accuracy"]["fault_free_top1"].as_f64().unwrap() > 0.8);
+    }
+    assert!(inject("2", "text").contains("qsim verify"));
+    assert!(inject("2", "csv").starts_with("spec,group,name,runs,"));
+}
+
 /// Cycles of the signal `machine.ENGINE.state` in each state, by code.
 fn state_cycles(waves: &Path, engine: &str) -> Vec<u64> {
     let mut file = wellen::simple::read(waves).unwrap();

@@ -13,7 +13,7 @@ use crate::args::{DATA_HELP, Format, MachineArgs, TalkArgs};
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_help = "Examples:\n  qsim prog.bin --trace                 timeline in prog.trace.json\n  qsim prog.bin --trace=prog.fst         waves for GTKWave or Surfer\n  qsim prog.bin --data test.npz --check  accuracy, and every layer against the host runtime\n  qsim prog.bin --data photos/ --float model.onnx\n  qsim prog.bin --input photo.jpg        its five most likely classes\n  qsim prog.bin --set dram_latency_cycles=500 --timing-only\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours, 130 interrupted."
+    after_help = "Examples:\n  qsim prog.bin --trace                 timeline in prog.trace.json\n  qsim prog.bin --trace=prog.fst         waves for GTKWave or Surfer\n  qsim prog.bin --data test.npz --check  accuracy, and every layer against the host runtime\n  qsim prog.bin --data photos/ --float model.onnx\n  qsim prog.bin --input photo.jpg        its five most likely classes\n  qsim prog.bin --set dram_latency_cycles=500 --timing-only\n  qsim prog.bin --data test.npz --inject weights --inject scratchpad:rate=1e-6 --runs 5000\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours, 130 interrupted."
 )]
 pub(crate) struct Cli {
     /// What to do instead of running a program.
@@ -26,6 +26,28 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub talk: TalkArgs,
 }
+
+/// What `--inject` takes.
+const INJECT_HELP: &str = "\
+Flip bits, run, and compare with a run without faults; --runs times, each with faults of its own, for each
+--inject: SPACE[:KEY=VALUE,..] or `all`, one bit anywhere in each space that the program has.
+Spaces, there from the start of a run:
+  weights        bits of the weights in DRAM, as stored
+  params         bits of biases, multipliers and shifts in DRAM
+  tables         bits of lookup tables in DRAM
+  instructions   bits of the instruction words
+and at one cycle of it, until the cell is written again:
+  scratchpad     a bit of a byte at a cycle, all bits and cycles equally likely
+  accumulators   a bit of an accumulator at a cycle, likewise
+How many bits:
+  count=N        so many different ones [default: 1]
+  rate=P         each bit with this probability during a run
+  at=N.BIT+..    these: byte of the constants, byte of the scratchpad, accumulator, or word of engine=NAME
+Which ones:
+  layer=NAME     what this layer loads, reads or executes
+  bit=B          this bit of a weight, entry, byte, accumulator or word
+  engine=NAME    instructions of one engine
+  cycle=C, live  on-chip memories: at this cycle; only values still to be read";
 
 /// Commands beside running a program.
 #[derive(Debug, Subcommand)]
@@ -104,6 +126,12 @@ pub(crate) struct RunArgs {
     /// Also run the first sample in N hostile orders of the engines' words that the semaphores allow, the extreme ones first (24 orders of preference), then random ones; a byte that differs names the two words that race
     #[arg(long, value_name = "N", conflicts_with = "timing_only", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub adversarial: Option<u64>,
+    /// Flip bits and report what becomes of them; may be repeated
+    #[arg(long, value_name = "SPEC", long_help = INJECT_HELP, conflicts_with_all = ["check", "trace", "timing_only", "cycle_stepped", "float", "output", "adversarial"])]
+    pub inject: Vec<String>,
+    /// Runs of each --inject, which take the samples in turn [default: 1000]
+    #[arg(long, value_name = "N", requires = "inject", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub runs: Option<u64>,
     /// Machine parameters; only those that change nothing but time may differ from the program's
     #[command(flatten)]
     pub machine: MachineArgs,
@@ -113,7 +141,7 @@ pub(crate) struct RunArgs {
     /// Where the report goes [default: standard output]
     #[arg(short = 'o', long = "report", value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Seed of the random input
+    /// Seed of the random input, and of the faults of --inject
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 }

@@ -1,5 +1,6 @@
 //! `qsim PROG.bin`: time, values, accuracy, check, trace, report.
 
+mod inject;
 mod orders;
 mod outputs;
 mod values;
@@ -23,6 +24,7 @@ use values::Run;
 /// Runs a program as the arguments say and prints the report.
 pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
     let path = args.program.as_deref().ok_or_else(|| CliError::Usage("name a program".into()))?;
+    let faults = inject::specs(&args.inject)?;
     let trace = args
         .trace
         .as_ref()
@@ -44,6 +46,12 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
     if let Some(given) = &args.preprocess {
         preprocess::check_same(&preprocess::parse(given)?, program.meta.preprocess.as_ref())?;
     }
+    let file = program_file(&bytes);
+    if !faults.is_empty() {
+        let text = inject::run(&program, &file, path, args, &faults, talk)?;
+        shown.put(text.as_bytes())?;
+        return Output::finish(vec![shown]);
+    }
     let outputs = args.output.as_deref().map(|to| OutputFile::create(to, &program)).transpose()?;
 
     let mode = if args.cycle_stepped { timing::Mode::Stepped } else { timing::Mode::Event };
@@ -54,7 +62,6 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
             (timing, Some(written))
         }
     };
-    let file = program_file(&bytes);
     let mut report = Report::new(&program, &program.hardware, &file, &timing)
         .map_err(|e| CliError::in_file(path, e))?;
     let values = match args.timing_only {

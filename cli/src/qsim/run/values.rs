@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use rayon::prelude::*;
 use runtime::{Prepared as HostNetwork, QTensor};
 use simulator::exec::Kernels;
+use simulator::inject::Sample as Unfaulted;
 use simulator::machine::{Machine, Order, Prepared};
 use simulator::report::{Check, Report, Top};
 
@@ -135,6 +136,41 @@ impl<'a> Run<'a> {
         file.write(&self.outputs, &outputs, self.args.raw).map(Some)
     }
 
+    /// The first `most` samples as stored integers, with their labels, for runs with faults.
+    pub(super) fn inputs(&self, most: usize) -> Result<Vec<Unfaulted>, CliError> {
+        let path = self.args.data.as_deref().or(self.args.input.as_deref());
+        let samples = self.read_samples(path)?;
+        let count = samples.count.min(most);
+        let read = |i: usize| {
+            let sample = samples.sample(i)?;
+            let inputs = self.stored_inputs(&sample, samples.real(&sample)?.as_deref())?;
+            let label = samples.labels.as_ref().map(|labels| labels[i]);
+            Ok((Unfaulted { inputs, label }, self.is_calibrated(&sample)))
+        };
+        let read: Result<Vec<_>, CliError> = (0..count).into_par_iter().map(read).collect();
+        let read = match (read, path) {
+            (Ok(read), _) => read,
+            (Err(first), Some(path)) => return Err(samples.explain(path, first)),
+            (Err(first), None) => return Err(first),
+        };
+        self.warn_overlap(read.iter().filter(|(_, calibrated)| *calibrated).count(), count);
+        Ok(read.into_iter().map(|(sample, _)| sample).collect())
+    }
+
+    /// Whether the program was calibrated on a sample.
+    fn is_calibrated(&self, sample: &Sample) -> bool {
+        let hashes = &self.program.meta.sample_hashes;
+        !hashes.is_empty() && hashes.contains(&sample.hash())
+    }
+
+    fn warn_overlap(&self, overlap: usize, samples: usize) {
+        if overlap > 0 {
+            self.talk.warn(format_args!(
+                "{overlap} of {samples} samples were used for calibration: accuracy on them says little"
+            ));
+        }
+    }
+
     fn checked(&self, outcomes: &mut [Outcome]) -> Result<Check, CliError> {
         let mut check = Check::default();
         for outcome in outcomes {
@@ -165,12 +201,7 @@ impl<'a> Run<'a> {
         outcomes.iter().for_each(|outcome| scores.merge(&outcome.scores));
         report.accuracy = scores.accuracy();
         let overlap = outcomes.iter().filter(|o| o.calibrated).count();
-        if overlap > 0 {
-            self.talk.warn(format_args!(
-                "{overlap} of {} samples were used for calibration: accuracy on them says little",
-                samples.count
-            ));
-        }
+        self.warn_overlap(overlap, samples.count);
         if !float {
             self.talk.note("no float model: reference_top1, agreement and sqnr_db are null (--float MODEL.onnx, or qcc --embed-float)");
         }
@@ -257,8 +288,7 @@ impl<'a> Run<'a> {
             Some(_) => (0..self.outputs.len()).map(output).collect::<Result<_, _>>()?,
             None => Vec::new(),
         };
-        let calibrated = !self.program.meta.sample_hashes.is_empty()
-            && self.program.meta.sample_hashes.contains(&sample.hash());
+        let calibrated = self.is_calibrated(sample);
         Ok(Outcome { scores, check, calibrated, outputs, top: self.top(&real_out) })
     }
 
