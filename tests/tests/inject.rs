@@ -3,7 +3,7 @@
 
 use compiler::backend::reference_graph;
 use ir::qgraph::QGraph;
-use isa::Program;
+use isa::{Engine, Program};
 use qcc_tests::generate::{inputs, network};
 use qcc_tests::machines::tiny;
 use qcc_tests::oracle::{How, compare, host};
@@ -11,7 +11,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use runtime::Path;
 use simulator::exec::Kernels;
 use simulator::inject::{
-    Bench, Campaign, FaultSpace, InjectError, Outcome, Place, RunResult, Sample, Spec,
+    Bench, Campaign, Fault, FaultSpace, InjectError, Outcome, Place, RunResult, Sample, Spec,
 };
 
 fn case(seed: u64) -> Option<(QGraph, Program, impl Rng)> {
@@ -147,4 +147,37 @@ fn without_faults_nothing_changes() {
             assert_eq!(bench.outputs(number), outputs(&graph, sample), "network {seed}");
         }
     }
+}
+
+#[test]
+fn no_register_bit_corrupts_silently_behind_the_proof() {
+    let (mut accepted, mut silent) = (0, 0);
+    for seed in 9700..9760 {
+        let Some((graph, program, mut rng)) = case(seed) else { continue };
+        let samples = samples(&mut rng, &graph, 1);
+        let refuses = |mutant: &Program| {
+            races(mutant) || !compiler::validate::validate(mutant, &graph).is_empty()
+        };
+        let bench = Bench::new(&program, Kernels::Fast, &samples, &refuses).unwrap();
+        let engine = Engine::Vpu;
+        for (index, inst) in program.section(engine).words.iter().enumerate() {
+            if !inst.op.writes_page() {
+                continue;
+            }
+            // One bit in eight: all of them take minutes.
+            for bit in (14..128).filter(|bit| bit % 8 == seed as u32 % 8) {
+                let place = Place::Word { engine, index, bit };
+                let fault = Fault { place, bit, cycle: None, node: u32::MAX };
+                let run = bench.run(vec![fault], 0).unwrap();
+                let is_silent = matches!(run.outcome, Outcome::Benign | Outcome::Critical);
+                accepted += u32::from(run.verifier.is_some());
+                silent += u32::from(is_silent);
+                assert!(
+                    !is_silent || run.verifier == Some(true),
+                    "network {seed}, word {index}, bit {bit}: `{inst}`"
+                );
+            }
+        }
+    }
+    assert!(silent >= 30 && accepted > silent, "{silent} of {accepted}");
 }

@@ -158,12 +158,13 @@ impl Sums {
             check_scale(context, scale, &Addends { a: own, b: Some(side), shift })?;
             check_quant1(quant, context.value(tile.value).zero_point, &bounds)?;
             if scale.mb != 0 {
-                let region = operand_b(op.b, pages.vpu_side(op.page)?);
+                let regs = pages.vpu_side(op.page)?;
+                expect("lane_broadcast", regs.lane_broadcast, false)?;
+                let region = operand_b(op.b, regs);
                 residual(context, &tile, side.0, &region)?;
             }
         }
-        context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), op.lane as usize);
-        Ok(())
+        context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), op.lane as usize)
     }
 }
 
@@ -176,6 +177,7 @@ fn residual(
 ) -> Result<(), Problem> {
     let lanes = context.memory.lanes();
     let first = tile.origin[2] % lanes;
+    context.width(value, region)?;
     for plane in 0..context.tensors.planes(value) {
         for y in 0..tile.extent[0] {
             for x in 0..tile.extent[1] {
@@ -243,6 +245,7 @@ impl<'a, 'c> Pass<'a, 'c> {
             block_stride: regs.block_stride,
             x_stride: 1,
             plane_stride: regs.plane_stride,
+            wide: kernel.wide,
         };
         let extent = [regs.h, regs.w];
         Ok(Pass {

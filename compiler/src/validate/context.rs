@@ -127,7 +127,13 @@ impl<'a> Context<'a> {
     }
 
     /// Tags a result: `lane` is that of the tile's first channel in the first block of `region`.
-    pub(super) fn write(&mut self, tile: &Tile, region: &Region, lane: usize) {
+    pub(super) fn write(
+        &mut self,
+        tile: &Tile,
+        region: &Region,
+        lane: usize,
+    ) -> Result<(), Problem> {
+        self.width(tile.value, region)?;
         let lanes = self.memory.lanes();
         for plane in 0..self.tensors.planes(tile.value) {
             for y in 0..tile.extent[0] {
@@ -141,6 +147,12 @@ impl<'a> Context<'a> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Demands that a region has elements of as many bytes as the tensor in it.
+    pub(super) fn width(&self, value: ValueId, region: &Region) -> Result<(), Problem> {
+        expect("wide", region.wide, self.tensors.planes(value) == 2)
     }
 
     /// Demands that a noted piece is where its note says.
@@ -153,6 +165,7 @@ impl<'a> Context<'a> {
             block_stride: note.block_stride,
             x_stride: 1,
             plane_stride: note.plane_stride,
+            wide: self.tensors.planes(tile.value) == 2,
         };
         for plane in 0..self.tensors.planes(tile.value) {
             for y in 0..tile.extent[0] {
@@ -239,6 +252,7 @@ pub(super) fn operand_a(first: u32, regs: &VpuIn) -> Region {
         block_stride: regs.block_stride,
         x_stride: 1,
         plane_stride: regs.plane_stride,
+        wide: regs.wide,
     }
 }
 
@@ -249,6 +263,7 @@ pub(super) fn operand_b(first: u32, regs: &VpuSide) -> Region {
         block_stride: regs.block_stride,
         x_stride: regs.x_stride,
         plane_stride: regs.plane_stride,
+        wide: regs.wide,
     }
 }
 
@@ -259,6 +274,7 @@ pub(super) fn result(first: u32, regs: &VpuOut) -> Region {
         block_stride: regs.block_stride,
         x_stride: 1,
         plane_stride: regs.plane_stride,
+        wide: regs.wide,
     }
 }
 

@@ -37,6 +37,7 @@ fn check(
     let (lanes, shape) = (context.memory.lanes(), context.tensors.shape(value));
     let Hwc { h, w, c } = shape;
     let of = |at: usize, extent: usize| if extent == 1 { 0 } else { at };
+    context.width(value, region)?;
     // Of a single channel, lane 0 serves all; where the result has one too, both ways are the same.
     let all = context.tensors.shape(tile.value).c;
     if all > 1 {
@@ -124,8 +125,7 @@ pub(super) fn add(
         let regs = pages.vpu_side(op.page)?;
         check(context, "b", value, &tile, &operand_b(op.b, regs), regs.lane_broadcast)?;
     }
-    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);
-    Ok(())
+    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0)
 }
 
 /// What a product and an extremum share: two operands with their zero points, each where its first row says, and the saturation of set 1.
@@ -160,8 +160,7 @@ pub(super) fn mul(
     expect("multiplier", scale.ma, requant.multiplier)?;
     expect("shift", scale.shift, requant.shift)?;
     pair(context, pages, op.page, [(a, op.a), (b, op.b)], &tile, &bounds)?;
-    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);
-    Ok(())
+    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0)
 }
 
 pub(super) fn max(
@@ -186,8 +185,7 @@ pub(super) fn max(
     expect("mb", scale.mb, mb)?;
     expect("shift", scale.shift, shift)?;
     pair(context, pages, op.page, [(a, op.a), (b, op.b)], &tile, &bounds)?;
-    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);
-    Ok(())
+    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0)
 }
 
 pub(super) fn prelu(
@@ -210,8 +208,7 @@ pub(super) fn prelu(
         context.param(op.slot, op.base as usize + c, Some(below), requant[channel])?;
     }
     check(context, "a", a, &tile, &operand_a(op.a, pages.vpu_in(op.page)?), false)?;
-    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);
-    Ok(())
+    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0)
 }
 
 pub(super) fn lut(
@@ -229,8 +226,7 @@ pub(super) fn lut(
     extents(context, &tile, op.th, op.tw, op.blocks)?;
     check_table(context, op.slot, &bytes)?;
     check(context, "a", a, &tile, &operand_a(op.a, pages.vpu_in(op.page)?), false)?;
-    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);
-    Ok(())
+    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0)
 }
 
 pub(super) fn softmax(
@@ -249,8 +245,7 @@ pub(super) fn softmax(
     let bytes: Vec<u8> = exp.iter().flat_map(|v| v.to_le_bytes()).collect();
     check_table(context, op.slot, &bytes)?;
     check(context, "a", a, &tile, &operand_a(op.a, pages.vpu_in(op.page)?), false)?;
-    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);
-    Ok(())
+    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0)
 }
 
 fn check_table(context: &Context<'_>, slot: u32, wanted: &[u8]) -> Result<(), Problem> {

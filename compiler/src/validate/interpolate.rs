@@ -63,8 +63,7 @@ pub(super) fn interpolate(
         expect("lane_broadcast", regs.lane_broadcast, false)?;
         check(context, "b", tile, wanted, &turned(operand_b(op.b, regs)), 1)?;
     }
-    context.write(tile, &turned(result(op.dst, pages.vpu_out(op.page)?)), 0);
-    Ok(())
+    context.write(tile, &turned(result(op.dst, pages.vpu_out(op.page)?)), 0)
 }
 
 /// Demands that an operand holds the elements `neighbour` places behind the points of a tile.
@@ -77,6 +76,7 @@ fn check(
     neighbour: usize,
 ) -> Result<(), Problem> {
     let lanes = context.memory.lanes();
+    context.width(wanted.input, region)?;
     for plane in 0..context.tensors.planes(wanted.input) {
         for block in 0..tile.extent[2].div_ceil(lanes) {
             let n = lanes.min(tile.extent[2] - block * lanes);

@@ -33,6 +33,8 @@ pub(super) struct Region {
     pub block_stride: u32,
     pub x_stride: u32,
     pub plane_stride: u32,
+    /// Whether elements have two bytes, in planes of their own.
+    pub wide: bool,
 }
 
 impl Region {

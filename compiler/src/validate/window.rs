@@ -124,8 +124,7 @@ pub(super) fn depthwise(
         context.param(op.slot, op.base as usize + c, Some(bias[channel]), requant[channel])?;
     }
     check_quant0(pages.vpu_quant(op.page)?, context.value(tile.value).zero_point, bounds)?;
-    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);
-    Ok(())
+    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0)
 }
 
 pub(super) fn pool(
@@ -168,6 +167,5 @@ pub(super) fn pool(
             return Err(Problem::Unnamed(format!("a pool, but its node is `{}`", other.name())));
         }
     }
-    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0);
-    Ok(())
+    context.write(&tile, &result(op.dst, pages.vpu_out(op.page)?), 0)
 }
