@@ -216,10 +216,12 @@ impl<R: Rng> Generator<'_, R> {
             f64::from(range(to).1) / 2.0 / spread.max(1.0) * self.rng.random_range(0.5..2.0);
         // Powers of two make ties, which a multiplier of many bits hardly ever meets.
         let scale = if self.rng.random_bool(0.3) { scale.log2().round().exp2() } else { scale };
+        // Products of sums and multipliers have 63 bits; biases are far smaller than the largest sum, or below one bit of it.
+        let largest = k as f64 * weight_max * f64::from(range(from).1);
+        let bits = self.hw.multiplier_bits.min(61 - largest.max(2000.0).log2() as u32);
         // A multiplier of m bits and no shift is below 2^m.
-        let scale = scale.min(f64::from(1u32 << (self.hw.multiplier_bits - 1)));
-        Requant::from_scale(scale, self.hw.multiplier_bits as u8)
-            .expect("scales of random networks are moderate")
+        let scale = scale.min(f64::from(1u32 << (bits - 1)));
+        Requant::from_scale(scale, bits as u8).expect("scales of random networks are moderate")
     }
 
     fn conv_with(&mut self, input: ValueId, oc: usize, groups: usize, window: Window) -> ValueId {

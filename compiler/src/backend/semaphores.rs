@@ -6,6 +6,7 @@
 //! pair of engines grow with the sequential order, so the k-th wait meets the k-th signal, and the sequential order itself is a legal
 //! execution: no schedule can deadlock.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use isa::access::{Access, Pages, Space, access};
@@ -103,7 +104,7 @@ fn noted_rows(tile: &TileNote, planes: usize, hw: &Hardware) -> Vec<Range<usize>
 /// Adds wait and signal sets to the tasks. `dram_end` is the first DRAM byte that no word writes from; `planes` tells the byte planes of a tensor.
 ///
 /// # Errors
-/// Internal errors of the compiler: an illegal word, or more than 255 outstanding signals.
+/// An internal error of the compiler: an illegal word.
 pub(crate) fn synchronise(
     tasks: &mut [Task],
     hw: &Hardware,
@@ -161,30 +162,34 @@ pub(crate) fn synchronise(
             }
         }
     }
-    check_counts(tasks, &waits)
+    thin(tasks, &waits);
+    Ok(())
 }
 
-/// Checks that the sequential order never holds more than 255 of one semaphore, which keeps it a legal execution.
-fn check_counts(tasks: &[Task], waits: &[(usize, usize)]) -> Result<(), BackendError> {
-    let mut events: Vec<(usize, bool, usize)> = Vec::with_capacity(waits.len() * 2);
-    for &(producer, consumer) in waits {
-        let pair = tasks[producer].inst.engine.index() * 4 + tasks[consumer].inst.engine.index();
-        events.push((producer, true, pair));
-        events.push((consumer, false, pair));
-    }
-    events.sort_unstable();
-    let mut count = [0usize; 16];
-    for (_, signal, pair) in events {
-        if signal {
-            count[pair] += 1;
-        } else {
-            count[pair] -= 1;
+/// Lets the sequential order never hold more than 255 of one semaphore, which keeps it a legal execution: where it would, waits
+/// are merged two by two. The earlier consumer waits for the later producer, which in the sequential order is in front of both;
+/// so all that was ordered still is.
+fn thin(tasks: &mut [Task], waits: &[(usize, usize)]) {
+    let mut outstanding: [VecDeque<(usize, usize)>; 16] = Default::default();
+    let mut waits = waits.to_vec();
+    waits.sort_unstable();
+    for (producer, consumer) in waits {
+        let [from, to] = [producer, consumer].map(|word| tasks[word].inst.engine);
+        let pairs = &mut outstanding[from.index() * 4 + to.index()];
+        while pairs.front().is_some_and(|&(_, consumer)| consumer < producer) {
+            pairs.pop_front();
         }
-        if count[pair] > MAX_COUNT {
-            return Err(BackendError::Internal(format!(
-                "more than {MAX_COUNT} outstanding signals of one pair of engines"
-            )));
+        pairs.push_back((producer, consumer));
+        if pairs.len() > MAX_COUNT {
+            let merged = pairs.make_contiguous().chunks(2).map(|two| match *two {
+                [(early, first), (late, second)] => {
+                    tasks[early].inst.signal.remove(to);
+                    tasks[second].inst.wait.remove(from);
+                    (late, first)
+                }
+                _ => two[0],
+            });
+            *pairs = merged.collect();
         }
     }
-    Ok(())
 }
