@@ -421,8 +421,9 @@ fn interpolate(axes: &[Interpolation], input: &[usize]) -> Result<Vec<usize>, Sh
     let mut shape = input.to_vec();
     for Interpolation { axis, places } in axes {
         let extent = input[*axis];
-        let inside = 0.0..=(extent - 1) as f32;
-        if places.is_empty() || !places.iter().all(|place| inside.contains(place)) {
+        let inside = extent.checked_sub(1).map(|last| 0.0..=last as f32);
+        let is_inside = |place: &f32| inside.as_ref().is_some_and(|inside| inside.contains(place));
+        if places.is_empty() || !places.iter().all(is_inside) {
             return Err(ShapeError::Places { axis: *axis, extent });
         }
         shape[*axis] = places.len();

@@ -41,6 +41,11 @@ fn transposed_convolutions_read_back() {
     assert_eq!((graph.verify(), graph.to_string()), (Ok(()), text.to_owned()));
 }
 
+/// The text of an interpolation with the interpolated axis made empty.
+fn text_of_nothing(text: &str) -> String {
+    text.replace("(%x: f32[1, 2, 3])", "(%x: f32[1, 0, 3])")
+}
+
 #[test]
 fn interpolations_read_back() {
     let line = |places: &str| {
@@ -53,6 +58,9 @@ fn interpolations_read_back() {
     assert_eq!((graph.verify(), graph.to_string()), (Ok(()), text));
     let error = float_error(&line("[0.0, 0.25]")).to_string();
     assert!(error.contains("1 axes, 1 counts and 2 places"), "{error}");
+    // An axis without extent has no places.
+    let empty: Graph = text_of_nothing(&line("[0.0, 0.0, 0.0]")).parse().unwrap();
+    assert!(empty.verify().is_err());
 }
 
 #[test]
