@@ -12,6 +12,9 @@ const BYTES_PER_BYTE: u64 = 40;
 /// Longest header of an array: the one of NumPy itself.
 const MAX_HEADER_BYTES: u32 = 10_000;
 
+/// Deepest brackets of a header: a record of records has four.
+const MAX_HEADER_DEPTH: u32 = 6;
+
 /// Elements of an array.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Elements {
@@ -231,18 +234,35 @@ fn widened<T: Into<i64>>(values: Vec<T>) -> Elements {
     Elements::I64(values.into_iter().map(Into::into).collect())
 }
 
-/// Checks the length that an `.npy` claims for its header, which is allocated before it is read: 2 bytes from byte 8 on in version 1 of the
-/// format, 4 in later ones.
+/// Checks what the reader of `.npy` headers does not: their length (2 bytes from byte 8 on in version 1 of the format, 4 in later ones), which
+/// it allocates before it reads, and how deep brackets nest, of which it tries every meaning.
 fn check_header(bytes: &[u8]) -> Result<(), String> {
-    let length = match (bytes.get(6), bytes.get(8..)) {
-        (Some(1), Some(&[low, high, ..])) => u32::from(u16::from_le_bytes([low, high])),
-        (Some(2..), Some(&[a, b, c, d, ..])) => u32::from_le_bytes([a, b, c, d]),
+    let (length, header) = match (bytes.get(6), bytes.get(8..)) {
+        (Some(1), Some(&[low, high, ref header @ ..])) => {
+            (u32::from(u16::from_le_bytes([low, high])), header)
+        }
+        (Some(2..), Some(&[a, b, c, d, ref header @ ..])) => {
+            (u32::from_le_bytes([a, b, c, d]), header)
+        }
         _ => return Err("damaged .npy: the file is cut off".into()),
     };
     if length > MAX_HEADER_BYTES {
         return Err(format!(
             "damaged .npy: a header of {length} bytes, expected at most {MAX_HEADER_BYTES}"
         ));
+    }
+    let mut depth = 0u32;
+    for byte in header.iter().take(length as usize) {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_HEADER_DEPTH {
+            return Err(format!(
+                "damaged .npy: brackets of the header nest deeper than {MAX_HEADER_DEPTH}"
+            ));
+        }
     }
     Ok(())
 }
@@ -317,6 +337,24 @@ mod tests {
                 [b"\x93NUMPY".as_slice(), &[version, 0], &u32::MAX.to_le_bytes(), b"{}"].concat();
             let error = parse_npy("x", &bytes, &mut Room::of(&bytes)).unwrap_err();
             assert!(error.contains("a header of 4294967295 bytes"), "{error}");
+        }
+    }
+
+    #[test]
+    fn nested_brackets_of_a_header_end() {
+        for (open, close) in [("{", "}"), ("(", ")"), ("[", "]")] {
+            for depth in [4, 20, 4000] {
+                for text in [open.repeat(depth), open.repeat(depth) + &close.repeat(depth)] {
+                    let header =
+                        format!("{{'descr': {text}, 'fortran_order': False, 'shape': (2,), }}\n");
+                    let length = u16::try_from(header.len()).unwrap().to_le_bytes();
+                    let bytes =
+                        [b"\x93NUMPY\x01\x00".as_slice(), &length, header.as_bytes(), &[0; 8]]
+                            .concat();
+                    let error = parse_npy("x", &bytes, &mut Room::of(&bytes)).unwrap_err();
+                    assert_eq!(error.contains("nest deeper"), depth > 5, "{error}");
+                }
+            }
         }
     }
 
