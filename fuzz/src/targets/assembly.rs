@@ -3,15 +3,21 @@
 use isa::{Hardware, Program};
 
 use super::networks;
-use crate::{Target, mutate};
+use crate::{Target, memory, mutate};
 
 pub(super) const TARGET: Target =
     Target { name: "assembly", run, seeds, mutate: mutate::text, dictionary };
 
+/// Most bytes that a data block of the assembler may have.
+const MOST_ZEROS: usize = 1 << 28;
+
 fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let zeros = zeros(text);
+    memory::allow(4 * zeros);
     match isa::asm::assemble(text) {
         Err(errors) => errors.iter().for_each(|error| drop(error.render("input.qasm"))),
+        Ok(_) if zeros > 1 << 20 => {}
         Ok(program) => {
             let file = program.to_bytes().expect("what is assembled can be written");
             assert_eq!(
@@ -23,6 +29,16 @@ fn run(bytes: &[u8]) {
             assert_eq!(again.as_ref(), Ok(&program), "what is disassembled is the same program");
         }
     }
+}
+
+/// Constants that the text asks for: `.zeros` gives as many bytes as it says, up to a limit of the assembler.
+fn zeros(text: &str) -> usize {
+    let counts = text.split(".zeros").skip(1).filter_map(|rest| rest.split_whitespace().next());
+    let counts = counts.map(|count| {
+        let hexadecimal = count.strip_prefix("0x").map(|digits| usize::from_str_radix(digits, 16));
+        hexadecimal.unwrap_or_else(|| count.parse()).unwrap_or(0).min(MOST_ZEROS)
+    });
+    counts.fold(0, usize::saturating_add).min(MOST_ZEROS)
 }
 
 fn seeds() -> Vec<Vec<u8>> {
