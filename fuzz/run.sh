@@ -38,7 +38,8 @@ started=$(date +%s)
     -artifact_prefix="$work/found/$target/" "$work/corpus/$target" "$work/seeds/$target" "$@" > /dev/null 2> "$out" || true
 wall=$(($(date +%s) - started))
 # Time of the processor, user and system, of all that this shell has started.
-cpu=$(times | awk 'END { split($1, u, /[ms]/); split($2, s, /[ms]/); printf "%d", u[1] * 60 + u[2] + s[1] * 60 + s[2] }')
+times > "$TMPDIR/times" # not in a pipe, whose shell has started nothing
+cpu=$(awk 'END { split($1, u, /[ms]/); split($2, s, /[ms]/); printf "%d", u[1] * 60 + u[2] + s[1] * 60 + s[2] }' "$TMPDIR/times")
 executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out" | tail -1)
 [ -n "$executions" ] || executions=$(sed -n 's/^#\([0-9]*\).*/\1/p' "$out" | tail -1)
 coverage=$(grep -o 'cov: [0-9]* ft: [0-9]*' "$out" | tail -1 || true)
