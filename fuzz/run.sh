@@ -31,15 +31,20 @@ if [ "$seconds" = 0 ]; then
 fi
 
 failed() { find "$work/found/$target" -type f | wc -l; }
+# Time of the processor, user and system, of all that this shell has started. Not in a pipe, whose shell has started nothing.
+cpu_seconds() {
+    times > "$TMPDIR/times"
+    awk 'END { split($1, u, /[ms]/); split($2, s, /[ms]/); printf "%d", u[1] * 60 + u[2] + s[1] * 60 + s[2] }' "$TMPDIR/times"
+}
 before=$(failed)
+cpu_seconds > "$TMPDIR/before"
 out=$work/$target.out
 started=$(date +%s)
 "$fuzz" "${options[@]}" -max_total_time="$seconds" -print_final_stats=1 -dict="$work/seeds/$target.dict" \
     -artifact_prefix="$work/found/$target/" "$work/corpus/$target" "$work/seeds/$target" "$@" > /dev/null 2> "$out" || true
 wall=$(($(date +%s) - started))
-# Time of the processor, user and system, of all that this shell has started.
-times > "$TMPDIR/times" # not in a pipe, whose shell has started nothing
-cpu=$(awk 'END { split($1, u, /[ms]/); split($2, s, /[ms]/); printf "%d", u[1] * 60 + u[2] + s[1] * 60 + s[2] }' "$TMPDIR/times")
+cpu_seconds > "$TMPDIR/after"
+cpu=$(($(< "$TMPDIR/after") - $(< "$TMPDIR/before")))
 executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out" | tail -1)
 [ -n "$executions" ] || executions=$(sed -n 's/^#\([0-9]*\).*/\1/p' "$out" | tail -1)
 coverage=$(grep -o 'cov: [0-9]* ft: [0-9]*' "$out" | tail -1 || true)
