@@ -1,5 +1,5 @@
 //! Random networks on random tiny machines: the host runtime (plain and fast), the simulator (fast, plain loops, adversarial order) and the
-//! static verifier must agree. The same for random float networks through the whole compiler. `cargo run --release -p qcc-tests --bin fuzz` goes on with other seeds.
+//! static verifier must agree. The same for random float networks through the whole compiler. `cargo run --release -p qcc-tests --bin networks` goes on with other seeds.
 #![allow(clippy::print_stdout, reason = "a test says what it saw")]
 
 use qcc_tests::case::{Case, Verdict};

@@ -24,7 +24,7 @@ const SHRINK_TIME: Duration = Duration::from_secs(60);
 /// Compare host runtime, simulator and plain simulator on random networks, machines and options
 #[derive(Debug, Parser)]
 #[command(
-    after_help = "Overnight: cargo run --release -p qcc-tests --bin fuzz -- --seconds 28800 --seed 1\n\nExit codes: 0 all equal, 3 some case failed."
+    after_help = "Overnight: cargo run --release -p qcc-tests --bin networks -- --seconds 28800 --seed 1\n\nExit codes: 0 all equal, 3 some case failed."
 )]
 struct Arguments {
     /// How long to go on
