@@ -162,16 +162,15 @@ pub(crate) fn synchronise(
             }
         }
     }
-    thin(tasks, &waits);
+    thin(tasks, waits);
     Ok(())
 }
 
 /// Lets the sequential order never hold more than 255 of one semaphore, which keeps it a legal execution: where it would, waits
 /// are merged two by two. The earlier consumer waits for the later producer, which in the sequential order is in front of both;
 /// so all that was ordered still is.
-fn thin(tasks: &mut [Task], waits: &[(usize, usize)]) {
+fn thin(tasks: &mut [Task], mut waits: Vec<(usize, usize)>) {
     let mut outstanding: [VecDeque<(usize, usize)>; 16] = Default::default();
-    let mut waits = waits.to_vec();
     waits.sort_unstable();
     for (producer, consumer) in waits {
         let [from, to] = [producer, consumer].map(|word| tasks[word].inst.engine);

@@ -33,27 +33,46 @@ pub(super) fn prelu_params(entry: &ParamEntry, scale: &VpuScale, quant: &VpuQuan
     }
 }
 
-pub(super) fn add(op: &VpuAdd, pages: &Pages, memory: &mut Memory) -> Result<(), Trap> {
-    let params = add_params(pages.vpu_scale(op.page)?, pages.vpu_quant(op.page)?);
-    let a = Region::operand(op.a, pages.vpu_in(op.page)?);
-    let b = if params.mb == 0 { None } else { Some(Region::side(op.b, pages.vpu_side(op.page)?)) };
-    let result = Region::result(op.dst, pages.vpu_out(op.page)?);
-    let mode = memory.hardware.rounding;
-    for block in 0..op.blocks {
-        for y in 0..op.th {
-            for x in 0..op.tw {
+/// The second operand of a pair.
+enum Operand {
+    Stored(Region),
+    Constant(i32),
+}
+
+/// Sets every element of `result`, `[blocks, th, tw]` pixels of all lanes, to `value` of those of `a` and `b` in its place.
+fn pairwise(
+    memory: &mut Memory,
+    [blocks, th, tw]: [u32; 3],
+    (a, b, result): (Region, Operand, Region),
+    value: impl Fn(i32, i32) -> i32,
+) {
+    for block in 0..blocks {
+        for y in 0..th {
+            for x in 0..tw {
                 for lane in 0..memory.lanes() {
                     let left = memory.element(&a, a.row(block, y, x), lane);
                     let right = match &b {
-                        Some(b) => memory.element(b, b.row(block, y, x), b.lane(lane)),
-                        None => params.zb,
+                        Operand::Stored(b) => memory.element(b, b.row(block, y, x), b.lane(lane)),
+                        Operand::Constant(value) => *value,
                     };
-                    let value = numerics::add(left, right, &params, mode);
-                    memory.set_element(&result, result.row(block, y, x), lane, value);
+                    memory.set_element(&result, result.row(block, y, x), lane, value(left, right));
                 }
             }
         }
     }
+}
+
+pub(super) fn add(op: &VpuAdd, pages: &Pages, memory: &mut Memory) -> Result<(), Trap> {
+    let params = add_params(pages.vpu_scale(op.page)?, pages.vpu_quant(op.page)?);
+    let a = Region::operand(op.a, pages.vpu_in(op.page)?);
+    let b = match params.mb {
+        0 => Operand::Constant(params.zb),
+        _ => Operand::Stored(Region::side(op.b, pages.vpu_side(op.page)?)),
+    };
+    let result = Region::result(op.dst, pages.vpu_out(op.page)?);
+    let mode = memory.hardware.rounding;
+    let sum = |left, right| numerics::add(left, right, &params, mode);
+    pairwise(memory, [op.blocks, op.th, op.tw], (a, b, result), sum);
     Ok(())
 }
 
@@ -63,18 +82,8 @@ pub(super) fn mul(op: &VpuMul, pages: &Pages, memory: &mut Memory) -> Result<(),
     let b = Region::side(op.b, pages.vpu_side(op.page)?);
     let result = Region::result(op.dst, pages.vpu_out(op.page)?);
     let mode = memory.hardware.rounding;
-    for block in 0..op.blocks {
-        for y in 0..op.th {
-            for x in 0..op.tw {
-                for lane in 0..memory.lanes() {
-                    let left = memory.element(&a, a.row(block, y, x), lane);
-                    let right = memory.element(&b, b.row(block, y, x), b.lane(lane));
-                    let value = numerics::mul(left, right, &params, mode);
-                    memory.set_element(&result, result.row(block, y, x), lane, value);
-                }
-            }
-        }
-    }
+    let product = |left, right| numerics::mul(left, right, &params, mode);
+    pairwise(memory, [op.blocks, op.th, op.tw], (a, Operand::Stored(b), result), product);
     Ok(())
 }
 
@@ -84,22 +93,9 @@ pub(super) fn max(op: &VpuMax, pages: &Pages, memory: &mut Memory) -> Result<(),
     let b = Region::side(op.b, pages.vpu_side(op.page)?);
     let result = Region::result(op.dst, pages.vpu_out(op.page)?);
     let mode = memory.hardware.rounding;
-    for block in 0..op.blocks {
-        for y in 0..op.th {
-            for x in 0..op.tw {
-                for lane in 0..memory.lanes() {
-                    let left = memory.element(&a, a.row(block, y, x), lane);
-                    let right = memory.element(&b, b.row(block, y, x), b.lane(lane));
-                    let value = if op.least {
-                        numerics::min(left, right, &params, mode)
-                    } else {
-                        numerics::max(left, right, &params, mode)
-                    };
-                    memory.set_element(&result, result.row(block, y, x), lane, value);
-                }
-            }
-        }
-    }
+    let extremum = if op.least { numerics::min } else { numerics::max };
+    let value = |left, right| extremum(left, right, &params, mode);
+    pairwise(memory, [op.blocks, op.th, op.tw], (a, Operand::Stored(b), result), value);
     Ok(())
 }
 
