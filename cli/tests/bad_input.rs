@@ -1,52 +1,12 @@
 //! Bad input: one clear message, the right exit code, and nothing written.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use std::path::Path;
 use std::process::{Command, Output};
 
-fn network(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../programs/fashion_mnist").join(file)
-}
-
-/// A folder of its own for each test, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("qcc-bad-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = std::fs::read_dir(&self.0)
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn qcc(folder: &Folder, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_qcc")).current_dir(&folder.0).args(args).output().unwrap()
-}
-
-fn qsim(folder: &Folder, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_qsim")).current_dir(&folder.0).args(args).output().unwrap()
-}
+use common::{Folder, network};
 
 /// The command failed with `code`, said every one of `parts` within a screen, and left the folder as it was.
 fn refused(folder: &Folder, before: &[String], output: &Output, code: i32, parts: &[&str]) {
@@ -75,7 +35,7 @@ fn bad_networks() {
     std::fs::create_dir(folder.0.join("folder.onnx")).unwrap();
     let before = folder.names();
     let check = |args: &[&str], code, parts: &[&str]| {
-        refused(&folder, &before, &qcc(&folder, args), code, parts)
+        refused(&folder, &before, &folder.qcc(args), code, parts)
     };
     check(
         &["nett.onnx", "-o", "p.bin"],
@@ -102,7 +62,7 @@ fn bad_machines() {
     let before = folder.names();
     let check = |args: &[&str], parts: &[&str]| {
         let args = [&["net.onnx", "-o", "p.bin"], args].concat();
-        refused(&folder, &before, &qcc(&folder, &args), 1, parts);
+        refused(&folder, &before, &folder.qcc(&args), 1, parts);
     };
     check(&["--set", "array_rowz=8"], &["array_rowz", "array_rows"]);
     check(&["--set", "array_rows=12"], &["array_rows", "12", "power of two"]);
@@ -139,7 +99,7 @@ fn bad_data() {
         refused(
             &folder,
             &before,
-            &qcc(&folder, &["net.onnx", "-o", "p.bin", "--data", data]),
+            &folder.qcc(&["net.onnx", "-o", "p.bin", "--data", data]),
             1,
             parts,
         );
@@ -158,10 +118,8 @@ fn bad_data() {
 fn bad_programs() {
     let folder = Folder::new("programs");
     let good = folder.0.join("good.bin");
-    let made = qcc(
-        &folder,
-        &[path(&network("fashion_mnist.onnx")), "--no-data", "--quiet", "-o", path(&good)],
-    );
+    let made =
+        folder.qcc(&[&network("fashion_mnist.onnx"), "--no-data", "--quiet", "-o", path(&good)]);
     assert!(made.status.success());
     let bytes = std::fs::read(&good).unwrap();
     folder.write("short.bin", &bytes[..bytes.len() / 3]);
@@ -172,7 +130,7 @@ fn bad_programs() {
     folder.write("typo.qasm", b".hardware tiny8\n.code load\n  lood dst=1\n  halt\n");
     let before = folder.names();
     let check = |args: &[&str], code, parts: &[&str]| {
-        refused(&folder, &before, &qsim(&folder, args), code, parts)
+        refused(&folder, &before, &folder.qsim(args), code, parts)
     };
     check(&["short.bin"], 1, &["short.bin"]);
     check(&["flipped.bin"], 1, &["flipped.bin", "checksum"]);
@@ -235,7 +193,7 @@ fn help_teaches() {
 fn a_float_model_without_data_is_a_mistake() {
     let folder = Folder::new("float");
     let before = folder.names();
-    let output = qsim(&folder, &["p.bin", "--float", "m.onnx"]);
+    let output = folder.qsim(&["p.bin", "--float", "m.onnx"]);
     refused(&folder, &before, &output, 2, &["--data"]);
 }
 
@@ -279,7 +237,7 @@ fn every_unsupported_operator_is_named_at_once() {
     folder.write("net.onnx", &onnx(&[Ok(1), Ok(2), Ok(4), Ok(4)], &nodes));
     let before = folder.names();
     let parts = ["`area`", "Det", "`noise`", "Bernoulli", "random numbers", "`again`"];
-    refused(&folder, &before, &qcc(&folder, &["net.onnx", "-o", "p.bin"]), 1, &parts);
+    refused(&folder, &before, &folder.qcc(&["net.onnx", "-o", "p.bin"]), 1, &parts);
 }
 
 #[test]
@@ -288,10 +246,10 @@ fn every_open_extent_is_named_with_the_flag_that_fixes_it() {
     let extents = [Ok(1), Ok(3), Err("height"), Err("width")];
     folder.write("net.onnx", &onnx(&extents, &[("Relu", "r")]));
     let before = folder.names();
-    let output = qcc(&folder, &["net.onnx", "-o", "p.bin"]);
+    let output = folder.qcc(&["net.onnx", "-o", "p.bin"]);
     refused(&folder, &before, &output, 1, &["height", "width", "--shape"]);
     let fixed = ["--shape", "height=4", "--shape", "width=5", "--input-range=-1,1"];
     let args = [&["net.onnx", "-o", "p.bin", "--quiet"][..], &fixed].concat();
-    let output = qcc(&folder, &args);
+    let output = folder.qcc(&args);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -1,35 +1,13 @@
 //! The main job on the embedded network: compiled, simulated and checked through the binaries, as a user would.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use std::path::Path;
 use std::process::Command;
 
+use common::{Folder, network};
 use serde_json::Value;
-
-fn network(file: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../programs/fashion_mnist").join(file)
-}
-
-/// A folder of its own for each test, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("qcc-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
@@ -65,7 +43,7 @@ fn a_thousand_images_are_classified_like_the_float_model_and_checked_in_every_la
     let program = folder.file("p.bin");
     compile(&program, &[]);
     let (data, model) = (network("test.npz"), network("fashion_mnist.onnx"));
-    let report = simulate(&program, &["--data", path(&data), "--float", path(&model), "--check"]);
+    let report = simulate(&program, &["--data", &data, "--float", &model, "--check"]);
     let accuracy = |key: &str| report["accuracy"][key].as_f64().unwrap();
     assert_eq!(accuracy("samples"), 1000.0);
     assert!(accuracy("top1") >= accuracy("reference_top1") - 0.004, "{}", report["accuracy"]);
@@ -199,7 +177,7 @@ fn faults_are_the_same_on_any_number_of_threads() {
         run(Command::new(env!("CARGO_BIN_EXE_qsim"))
             .env("RAYON_NUM_THREADS", threads)
             .arg(&program)
-            .args(["--data", path(&network("test.npz")), "--inject", "all", "--runs", "60"])
+            .args(["--data", &network("test.npz"), "--inject", "all", "--runs", "60"])
             .args(["--inject", "scratchpad:rate=1e-3,live", "--seed", "3", "--format", format]))
     };
     let json = inject("1", "json");

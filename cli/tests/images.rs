@@ -1,61 +1,18 @@
 //! Images, class names, several inputs and outputs: what a user does with files, through the binaries.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod common;
 
+use std::path::Path;
+
+use common::{Folder, network};
 use serde_json::Value;
 
 const HOW: &str = "mean=0,std=255,color=gray";
 
-fn network(file: &str) -> String {
-    format!("{}/../programs/fashion_mnist/{file}", env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A folder of its own for each test, removed at the end; commands run in it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("qcc-images-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        std::fs::write(self.0.join(name), bytes).unwrap();
-    }
-
-    fn run(&self, binary: &str, args: &[&str]) -> Output {
-        Command::new(binary).current_dir(&self.0).args(args).output().unwrap()
-    }
-
-    /// Runs a command that must succeed; its standard output and what it said.
-    fn good(&self, binary: &str, args: &[&str]) -> (String, String) {
-        let output = self.run(binary, args);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{args:?}: {said}");
-        (String::from_utf8(output.stdout).unwrap(), said)
-    }
-
-    fn qcc(&self, args: &[&str]) -> String {
-        self.good(env!("CARGO_BIN_EXE_qcc"), args).1
-    }
-
-    fn qsim(&self, args: &[&str]) -> (String, String) {
-        self.good(env!("CARGO_BIN_EXE_qsim"), args)
-    }
-
-    fn report(&self, args: &[&str]) -> (Value, String) {
-        let (text, said) = self.qsim(&[args, &["--format", "json"]].concat());
-        (serde_json::from_str(&text).unwrap(), said)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn report(folder: &Folder, args: &[&str]) -> (Value, String) {
+    let (text, said) = folder.good("qsim", &[args, &["--format", "json"]].concat());
+    (serde_json::from_str(&text).unwrap(), said)
 }
 
 /// Drawn garments: stripes and boxes that the network sees as something.
@@ -102,7 +59,7 @@ fn floats(bytes: &[u8]) -> (Vec<u64>, Vec<f32>) {
 
 fn compile(folder: &Folder, data: &str, to: &str) {
     let (model, names) = (network("fashion_mnist.onnx"), network("labels.txt"));
-    folder.qcc(&[&model, "--data", data, "--preprocess", HOW, "--names", &names, "-o", to]);
+    folder.good("qcc", &[&model, "--data", data, "--preprocess", HOW, "--names", &names, "-o", to]);
 }
 
 #[test]
@@ -113,10 +70,10 @@ fn a_folder_of_images_is_the_array_of_its_pixels() {
     compile(&folder, "pixels.npy", "b.bin");
     let read = |name: &str| std::fs::read(folder.0.join(name)).unwrap();
     assert!(read("a.bin") == read("b.bin"), "the programs differ");
-    let (of_folder, said) = folder.report(&["a.bin", "--data", "folder"]);
+    let (of_folder, said) = report(&folder, &["a.bin", "--data", "folder"]);
     assert!(said.contains("6 of 6 samples were used for calibration"), "{said}");
     assert!(said.contains("no labels"), "{said}");
-    let (of_array, _) = folder.report(&["a.bin", "--data", "pixels.npy", "--preprocess", HOW]);
+    let (of_array, _) = report(&folder, &["a.bin", "--data", "pixels.npy", "--preprocess", HOW]);
     assert_eq!(of_folder, of_array);
     assert_eq!(of_folder["accuracy"]["samples"], 6);
 }
@@ -131,7 +88,7 @@ fn one_image_gives_its_five_classes_and_labels_give_accuracy() {
     let mut labels = String::from("file,label\n");
     for i in 0..6 {
         let file = format!("folder/{i}.png");
-        let (report, _) = folder.report(&["p.bin", "--input", &file, "--output", "y.npy"]);
+        let (report, _) = report(&folder, &["p.bin", "--input", &file, "--output", "y.npy"]);
         let top = report["top5"].as_array().unwrap();
         assert_eq!(top.len(), 5);
         let (shape, scores) = floats(&std::fs::read(folder.0.join("y.npy")).unwrap());
@@ -154,13 +111,13 @@ fn one_image_gives_its_five_classes_and_labels_give_accuracy() {
         labels.push_str(&format!("{i}.png,{label}\n"));
     }
     folder.write("folder/labels.csv", labels.as_bytes());
-    let (report, _) = folder.report(&["p.bin", "--data", "folder", "--output", "all.npy"]);
+    let (report, _) = report(&folder, &["p.bin", "--data", "folder", "--output", "all.npy"]);
     assert_eq!(report["accuracy"]["top1"], 4.0 / 6.0);
     assert_eq!(report["accuracy"]["top5"], 5.0 / 6.0);
     assert_eq!(report["top5"], Value::Array(Vec::new()));
     let all = floats(&std::fs::read(folder.0.join("all.npy")).unwrap());
     assert_eq!((all.0, all.1.len()), (vec![6, 10], 60));
-    let (text, _) = folder.qsim(&["p.bin", "--input", "folder/0.png"]);
+    let (text, _) = folder.good("qsim", &["p.bin", "--input", "folder/0.png"]);
     assert!(text.contains("largest") && text.contains("class "), "{text}");
 }
 
@@ -171,11 +128,11 @@ fn a_photo_is_resized_and_cropped_as_the_program_says() {
     image::RgbImage::from_raw(60, 45, pixels).unwrap().save(folder.0.join("photo.jpg")).unwrap();
     let model = network("fashion_mnist.onnx");
     let how = "mean=0,std=255,resize=32:bicubic,crop=28,color=gray";
-    folder.qcc(&[&model, "--data", "photo.jpg", "--preprocess", how, "-o", "p.bin"]);
-    let (report, _) = folder.report(&["p.bin", "--input", "photo.jpg", "--check"]);
+    folder.good("qcc", &[&model, "--data", "photo.jpg", "--preprocess", how, "-o", "p.bin"]);
+    let (report, _) = report(&folder, &["p.bin", "--input", "photo.jpg", "--check"]);
     assert_eq!(report["check"]["bit_exact"], true);
     let args = ["p.bin", "--input", "photo.jpg", "--preprocess", HOW];
-    let refused = folder.run(env!("CARGO_BIN_EXE_qsim"), &args);
+    let refused = folder.qsim(&args);
     let said = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1));
     for part in [
@@ -228,13 +185,13 @@ fn archive(path: &Path) -> Vec<(String, Vec<u64>, Vec<f32>)> {
 fn several_inputs_and_outputs_go_by_name() {
     let folder = Folder::new("several");
     two_by_two(&folder);
-    folder.qcc(&["two.onnx", "--no-data", "--input-range", "-4,4", "-o", "p.bin"]);
+    folder.good("qcc", &["two.onnx", "--no-data", "--input-range", "-4,4", "-o", "p.bin"]);
     let floats = |values: [f32; 4]| -> Vec<u8> {
         npy("<f4", "(1, 1, 2, 2)", &values.map(f32::to_le_bytes).concat())
     };
     let (a, b) = (floats([1.0, -2.0, 3.0, -4.0]), floats([0.5, 0.5, -1.0, 2.0]));
     folder.write("in.npz", &npz(&[("b.npy", b), ("a.npy", a.clone())]));
-    folder.qsim(&["p.bin", "--input", "in.npz", "--output", "out.npz", "--check"]);
+    folder.good("qsim", &["p.bin", "--input", "in.npz", "--output", "out.npz", "--check"]);
     let found = archive(&folder.0.join("out.npz"));
     let expected = [("s.npy", [1.5, -1.5, 2.0, -2.0]), ("r.npy", [1.0, 0.0, 3.0, 0.0])];
     assert_eq!(found.len(), 2);
@@ -245,7 +202,7 @@ fn several_inputs_and_outputs_go_by_name() {
         }
     }
     let refuse = |args: &[&str], code: i32, parts: &[&str]| {
-        let output = folder.run(env!("CARGO_BIN_EXE_qsim"), args);
+        let output = folder.qsim(args);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{said}");
         parts.iter().for_each(|part| assert!(said.contains(part), "`{part}`: {said}"));
@@ -264,13 +221,13 @@ fn several_inputs_and_outputs_go_by_name() {
 fn stored_integers_go_in_and_out() {
     let folder = Folder::new("raw");
     two_by_two(&folder);
-    folder.qcc(&["two.onnx", "--no-data", "--input-range", "-4,4", "-o", "p.bin"]);
+    folder.good("qcc", &["two.onnx", "--no-data", "--input-range", "-4,4", "-o", "p.bin"]);
     let ints = |values: [i8; 4]| npy("|i1", "(2, 2, 1)", &values.map(|v| v as u8));
     folder.write(
         "in.npz",
         &npz(&[("a.npy", ints([1, -2, 3, -128])), ("b.npy", ints([0, 0, 5, 127]))]),
     );
-    folder.qsim(&["p.bin", "--raw", "--input", "in.npz", "--output", "out.npz"]);
+    folder.good("qsim", &["p.bin", "--raw", "--input", "in.npz", "--output", "out.npz"]);
     let out = std::fs::read(folder.0.join("out.npz")).unwrap();
     let mut archive = zip::ZipArchive::new(std::io::Cursor::new(out)).unwrap();
     let mut member = archive.by_index(1).unwrap();
@@ -282,8 +239,7 @@ fn stored_integers_go_in_and_out() {
         "wide.npz",
         &npz(&[("a.npy", npy_i16([1, 2, 3, 300])), ("b.npy", ints([0, 0, 5, 127]))]),
     );
-    let refused =
-        folder.run(env!("CARGO_BIN_EXE_qsim"), &["p.bin", "--raw", "--input", "wide.npz"]);
+    let refused = folder.qsim(&["p.bin", "--raw", "--input", "wide.npz"]);
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("holds 300, but input `a` stores -128..=127"), "{said}");
 }

@@ -1,26 +1,20 @@
 //! `qsim --adversarial`: races are found and named, programs without are not accused.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+mod common;
+
+use std::process::Output;
+
+use common::Folder;
 
 const ADD: &str = include_str!("../../programs/asm/add.qasm");
 
 /// Assembles a program and runs it in hostile orders.
 fn run(name: &str, text: &str, orders: &str) -> Output {
-    let file = |extension: &str| -> PathBuf {
-        std::env::temp_dir().join(format!("qcc-orders-{name}-{}.{extension}", std::process::id()))
-    };
-    let (source, program) = (file("qasm"), file("bin"));
-    std::fs::write(&source, text).unwrap();
-    let qsim = || Command::new(env!("CARGO_BIN_EXE_qsim"));
-    let made = qsim().arg("asm").arg(&source).arg("-o").arg(&program).output().unwrap();
-    assert!(made.status.success(), "{made:?}");
-    let ran =
-        qsim().arg(&program).args(["--adversarial", orders, "--format=json"]).output().unwrap();
-    std::fs::remove_file(source).unwrap();
-    std::fs::remove_file(program).unwrap();
-    ran
+    let folder = Folder::new(&format!("orders-{name}"));
+    folder.write("add.qasm", text.as_bytes());
+    folder.good("qsim", &["asm", "add.qasm", "-o", "add.bin"]);
+    folder.qsim(&["add.bin", "--adversarial", orders, "--format=json"])
 }
 
 #[test]

@@ -169,7 +169,9 @@ fn an_interrupt_leaves_what_was_there() {
         [("qcc", &compile, &["q.bin", "c.json"][..]), ("qsim", &run, &["r.json", "t.fst", "y.npz"])]
     {
         for (signal, code) in [("INT", 130), ("TERM", 143)] {
-            outputs.iter().for_each(|name| folder.write(name, b"what was there before"));
+            for name in outputs {
+                folder.write(name, b"what was there before");
+            }
             let before = folder.names();
             let mut child = folder.command(program, args).spawn().unwrap();
             wait_for_partial(&folder, &mut child);

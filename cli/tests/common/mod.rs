@@ -33,10 +33,15 @@ impl Folder {
         folder
     }
 
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) {
-        let path = self.0.join(name);
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.file(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path
     }
 
     pub(crate) fn read(&self, name: &str) -> Vec<u8> {
@@ -71,6 +76,14 @@ impl Folder {
 
     pub(crate) fn qsim(&self, args: &[&str]) -> Output {
         self.command("qsim", args).output().unwrap()
+    }
+
+    /// Runs a command that must succeed; its standard output and what it said.
+    pub(crate) fn good(&self, program: &str, args: &[&str]) -> (String, String) {
+        let output = self.command(program, args).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{program} {args:?}: {said}");
+        (String::from_utf8(output.stdout).unwrap(), said)
     }
 
     /// Runs a command line that must fail: what it said and its exit code. Nothing may be printed, made or lost.
