@@ -192,3 +192,51 @@ fn thin(tasks: &mut [Task], mut waits: Vec<(usize, usize)>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use isa::inst::{Inst, Op};
+    use isa::instructions::Sync;
+    use isa::program::Note;
+
+    use super::*;
+
+    /// Largest count of any semaphore in the sequential order, and the waits that remain.
+    fn walk(tasks: &[Task]) -> (usize, Vec<(usize, usize)>) {
+        let mut signals = VecDeque::new();
+        let (mut most, mut waits) = (0, Vec::new());
+        for (index, task) in tasks.iter().enumerate() {
+            if !task.inst.wait.is_empty() {
+                waits.push((signals.pop_front().expect("a signal for each wait"), index));
+            }
+            if !task.inst.signal.is_empty() {
+                signals.push_back(index);
+            }
+            most = most.max(signals.len());
+        }
+        assert!(signals.is_empty(), "a wait for each signal");
+        (most, waits)
+    }
+
+    #[test]
+    fn a_far_ahead_producer_is_waited_for_less_often_but_no_later() {
+        for count in [255, 256, 257, 1000] {
+            let word =
+                |engine| Task { inst: Inst::new(engine, Op::from(Sync {})), note: Note::default() };
+            let mut tasks = vec![word(Engine::Vpu); count];
+            tasks.extend(vec![word(Engine::Store); count]);
+            let waits: Vec<(usize, usize)> = (0..count).map(|i| (i, count + i)).collect();
+            for &(producer, consumer) in &waits {
+                tasks[producer].inst.signal.insert(Engine::Store);
+                tasks[consumer].inst.wait.insert(Engine::Vpu);
+            }
+            thin(&mut tasks, waits.clone());
+            let (most, left) = walk(&tasks);
+            assert!(most <= MAX_COUNT, "{most}");
+            assert_eq!(left.len() == count, count <= MAX_COUNT);
+            for (producer, consumer) in waits {
+                assert!(left.iter().any(|&(p, c)| producer <= p && c <= consumer));
+            }
+        }
+    }
+}

@@ -289,6 +289,13 @@ mod tests {
     }
 
     #[test]
+    fn wider_accumulators_of_the_machine_are_none_for_int8() {
+        let large = layer(&[1e-6, -5e-7], &[100.0], 1);
+        let q = quantize(&large, Granularity::PerChannel, &arithmetic(127, 48)).unwrap();
+        assert!((1 << 29..1 << 31).contains(&q.bound[0]), "{}", q.bound[0]);
+    }
+
+    #[test]
     fn a_dead_channel_keeps_its_bias_to_half_a_step() {
         let q =
             quantize(&layer(&[0.0; 3], &[0.42], 1), Granularity::PerChannel, &arithmetic(127, 32))
