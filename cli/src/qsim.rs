@@ -6,6 +6,7 @@ mod demo;
 pub(crate) mod run;
 mod text;
 mod trace;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -23,7 +24,9 @@ pub(crate) fn main() -> ExitCode {
     let talk = cli.talk.talk();
     let result = match &cli.command {
         None => run::run(&cli.run, talk),
-        Some(Command::Verify { program }) => text::verify(program),
+        Some(Command::Verify { program, accumulators }) => {
+            verify::verify(program, accumulators.as_ref().map(Option::as_deref))
+        }
         Some(Command::Asm { source, output }) => text::assemble(source, output.as_deref(), talk),
         Some(Command::Disasm { program, output }) => text::disassemble(program, output.as_deref()),
         Some(Command::Demo { output }) => demo::demo(output, talk),

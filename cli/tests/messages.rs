@@ -107,6 +107,28 @@ fn no_output_takes_the_place_of_an_input_or_of_another_output() {
     ]));
 }
 
+#[test]
+fn accumulators() {
+    let folder = Folder::with_program("accumulators");
+    folder.write("text.qasm", b".hardware tiny8\n");
+    folder.good("qsim", &["asm", "text.qasm", "-o", "t.bin"]);
+    insta::assert_snapshot!(folder.transcript(&[
+        "qsim verify p.bin --accumulators=p.bin",
+        "qsim verify p.bin --accumulators=nowhere/a.csv",
+        "qsim verify t.bin --accumulators",
+    ]));
+    let (table, _) = folder.good("qsim", &["verify", "p.bin", "--accumulators"]);
+    assert!(table.contains("of the accumulators' 32 bits"), "{table}");
+    let layers = table.lines().skip(3).count();
+    assert_eq!(layers, 14, "{table}");
+    let (proof, said) = folder.good("qsim", &["verify", "p.bin", "--accumulators=a.csv"]);
+    assert!(table.starts_with(&proof) && said.is_empty());
+    let list = String::from_utf8(folder.read("a.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = list.lines().map(|line| line.split(',').collect()).collect();
+    assert!(rows.iter().all(|row| row.len() == 8), "{list}");
+    assert!(rows.iter().any(|row| row[6] == "1" && row[7].contains("..")), "{list}");
+}
+
 /// As wide as in a pipe; a terminal wraps it otherwise.
 #[test]
 fn help() {

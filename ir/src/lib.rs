@@ -6,6 +6,7 @@ pub mod graph;
 pub mod indices;
 pub mod infer;
 pub mod onnx;
+pub mod proof;
 pub mod qgraph;
 pub mod tensor;
 #[cfg(test)]

@@ -34,6 +34,7 @@ pub use error::{
 pub use load::{LoadOptions, Model, load, load_bytes};
 pub use manual::supported_ops_manual;
 pub use qdq::{NotExpressible, QdqError, save_qdq};
+pub(crate) use qdq::{factor, weight_scale};
 pub use save::{save, save_in_common_operators};
 
 /// Oldest operator set that is read.

@@ -236,8 +236,13 @@ impl QGraph {
     /// # Errors
     /// All broken rules.
     pub fn verify(&self) -> Result<(), Vec<Problem>> {
-        finish(qgraph::problems(self))
+        finish(qgraph::check(self).0)
     }
+}
+
+/// Range of stored integers of each value, narrowed by the bounds of the operator that makes it. `graph` must be verified.
+pub(crate) fn stored_ranges(graph: &QGraph) -> Vec<(i32, i32)> {
+    qgraph::check(graph).1
 }
 
 fn finish(problems: Vec<Problem>) -> Result<(), Vec<Problem>> {

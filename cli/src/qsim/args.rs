@@ -52,11 +52,15 @@ Which ones:
 /// Commands beside running a program.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Prove a program free of races, deadlocks and reads of unwritten memory, and that it computes its integer graph
+    /// Prove a program free of races, deadlocks, reads of unwritten memory and sums that wrap, and that it computes its integer graph
     Verify {
         /// The program
         #[arg(value_name = "PROG.bin")]
         program: PathBuf,
+        /// Also say for every layer how far its dot products reach, how many bits hold them, and how many accumulators round to
+        /// another integer than ONNX Runtime's float32 arithmetic; with FILE, each of them by output channel, as CSV
+        #[arg(long, value_name = "FILE.csv", num_args = 0..=1, require_equals = true)]
+        accumulators: Option<Option<PathBuf>>,
     },
     /// Assemble text into a program
     Asm {

@@ -1,9 +1,7 @@
-//! `qsim verify`, `qsim asm`, `qsim disasm`.
+//! `qsim asm`, `qsim disasm`.
 
 use std::path::Path;
 
-use compiler::backend::reference_graph;
-use compiler::validate::validate;
 use isa::Program;
 
 use crate::error::{CliError, read_file};
@@ -12,26 +10,6 @@ use crate::output::{Talk, check_distinct, print, write_file};
 /// Reads and validates a program.
 pub(crate) fn load(path: &Path) -> Result<Program, CliError> {
     Program::from_bytes(&read_file(path)?).map_err(|e| CliError::in_file(path, e))
-}
-
-/// Proves a program sound or lists what is wrong.
-pub(super) fn verify(path: &Path) -> Result<(), CliError> {
-    let program = load(path)?;
-    let mut findings: Vec<String> =
-        isa::verify::verify(&program).iter().map(ToString::to_string).collect();
-    let mut proved =
-        "no race, no deadlock, nothing read unwritten, every output byte written once".to_string();
-    if findings.is_empty() && program.reference.is_some() {
-        let graph = reference_graph(&program).map_err(|e| CliError::in_file(path, e))?;
-        findings = validate(&program, &graph).iter().map(ToString::to_string).collect();
-        proved += ", every layer computes what the integer graph says";
-    }
-    if findings.is_empty() {
-        let words: usize = program.code.iter().map(|s| s.words.len()).sum();
-        return print(&format!("{}: {words} words verified: {proved}\n", path.display()));
-    }
-    let list: String = findings.iter().fold(String::new(), |list, f| list + "\n  " + f);
-    Err(CliError::Failed(format!("{}: {} findings{list}", path.display(), findings.len())))
 }
 
 /// Assembles a text file.

@@ -8,12 +8,13 @@ use crate::{Target, memory, mutate};
 pub(super) const TARGET: Target =
     Target { name: "assembly", run, seeds, mutate: mutate::text, dictionary };
 
-/// Most bytes that a data block of the assembler may have.
-const MOST_ZEROS: usize = 1 << 28;
+/// Most bytes of a block that `.zeros` may reach in the assembler.
+const MOST_ZEROS: usize = 1 << 30;
 
 fn run(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let zeros = zeros(text);
+    // A growing block may exist twice for a moment, the second time with room to spare.
     memory::allow(4 * zeros);
     match isa::asm::assemble(text) {
         Err(errors) => errors.iter().for_each(|error| drop(error.render("input.qasm"))),

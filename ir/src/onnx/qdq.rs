@@ -43,6 +43,7 @@ use isa::numerics::Rounding;
 
 use crate::qgraph::{QGraph, QNode, QOp};
 use crate::verify::Problem;
+pub(crate) use scales::{factor, weight_scale};
 use writer::Writer;
 
 /// Operator set written: the first with 16-bit quantized values.

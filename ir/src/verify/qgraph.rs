@@ -7,8 +7,8 @@ use crate::infer::is_permutation;
 use crate::qgraph::{Hwc, QGraph, QValue, View};
 use crate::tensor::element_count;
 
-/// All broken rules of `graph`.
-pub(super) fn problems(graph: &QGraph) -> Vec<Problem> {
+/// All broken rules of `graph`, and the range of stored integers of each value, narrowed by the bounds of the operator that makes it.
+pub(super) fn check(graph: &QGraph) -> (Vec<Problem>, Vec<(i32, i32)>) {
     let structure = Structure {
         values: graph.values.iter().map(|v| (v.name.as_str(), false)).collect(),
         nodes: graph
@@ -33,7 +33,6 @@ pub(super) fn problems(graph: &QGraph) -> Vec<Problem> {
             check_view(value, &mut problems);
         }
     }
-    // Range of stored integers per value, narrowed by the bounds of the operators that make them.
     let mut ranges: Vec<(i32, i32)> = graph.values.iter().map(|v| v.dtype.range()).collect();
     for node in &graph.nodes {
         let operands: Option<Vec<&QValue>> =
@@ -48,7 +47,7 @@ pub(super) fn problems(graph: &QGraph) -> Vec<Problem> {
             ranges[node.output.0 as usize] = range;
         }
     }
-    problems
+    (problems, ranges)
 }
 
 fn check_value(value: &QValue, problems: &mut Vec<Problem>) {

@@ -10,13 +10,13 @@ const SAME: f64 = 1.0 / 4_194_304.0;
 const NEIGHBOURS: i32 = 4;
 
 /// The real factor of a multiplier and a shift.
-pub(super) fn factor(requant: Requant) -> f64 {
+pub(crate) fn factor(requant: Requant) -> f64 {
     f64::from(requant.multiplier) / 2f64.powi(requant.shift.into())
 }
 
 /// The weight scale `w` for which `fl32(fl32(x * w) / y)`, the factor of ONNX Runtime's quantized kernels, comes nearest
 /// to `wanted`; `None` where it leaves the range of float32.
-pub(super) fn weight_scale(wanted: f64, x: f32, y: f32) -> Option<f32> {
+pub(crate) fn weight_scale(wanted: f64, x: f32, y: f32) -> Option<f32> {
     let exact = wanted * f64::from(y) / f64::from(x);
     let error = |w: f32| (f64::from((x * w) / y) - wanted).abs();
     let distance = |w: f32| (f64::from(w) - exact).abs();
