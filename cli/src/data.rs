@@ -157,13 +157,20 @@ impl<'a> Samples<'a> {
         }
     }
 
-    /// Every sample in order; images are decoded some at a time, in parallel.
+    /// Every sample in order, as [`Samples::those`].
     pub(crate) fn each(&self) -> impl Iterator<Item = Result<Sample, CliError>> {
-        let batch = |first: usize| -> Vec<_> {
-            let last = (first + BATCH).min(self.count);
-            (first..last).into_par_iter().map(|i| self.sample(i)).collect()
-        };
-        (0..self.count).step_by(BATCH).flat_map(batch)
+        self.those((0..self.count).collect())
+    }
+
+    /// The chosen samples in order; images are decoded some at a time, in parallel.
+    pub(crate) fn those(
+        &self,
+        chosen: Vec<usize>,
+    ) -> impl Iterator<Item = Result<Sample, CliError>> {
+        (0..chosen.len()).step_by(BATCH).flat_map(move |first| -> Vec<_> {
+            let last = (first + BATCH).min(chosen.len());
+            chosen[first..last].par_iter().map(|&i| self.sample(i)).collect()
+        })
     }
 
     /// After a sample could not be read: the errors of all of them, so that they can be mended at once.

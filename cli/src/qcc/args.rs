@@ -126,30 +126,39 @@ pub(crate) struct QuantizeArgs {
     /// Calibrate without data, even where --data names some
     #[arg(long, conflicts_with_all = ["data", "calib_in"])]
     pub no_data: bool,
-    /// How images and uint8 pixels become the network's input: mean, std, resize, crop, layout, color; stored in the program
-    #[arg(long, value_name = "KEY=VALUE,..", long_help = PREPROCESS_HELP)]
-    pub preprocess: Option<String>,
-    /// Smallest and largest value of the network's input, for calibration without data
-    #[arg(long, value_name = "LO,HI", value_parser = parse_range, allow_hyphen_values = true)]
-    pub input_range: Option<(f32, f32)>,
     /// Bits per weight, 2 to 8
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(2..=8))]
     pub weight_bits: u8,
     /// Bits per activation
     #[arg(long, value_name = "8|16", default_value = "8", value_parser = ["8", "16"])]
     pub act_bits: String,
-    /// One weight scale per layer instead of one per output channel
-    #[arg(long)]
-    pub per_tensor: bool,
-    /// How activation ranges are chosen
-    #[arg(long, default_value = "mse", value_parser = ["mse", "minmax"])]
-    pub observer: String,
+    /// How, whatever the widths.
+    #[command(flatten)]
+    pub method: MethodArgs,
     /// Save the calibrated ranges
     #[arg(long, value_name = "FILE")]
     pub calib_out: Option<PathBuf>,
     /// Use saved ranges: the same bytes out on any machine
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     pub calib_in: Option<PathBuf>,
+}
+
+/// Options of quantization that do not depend on widths and data.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Quantization")]
+pub(crate) struct MethodArgs {
+    /// How images and uint8 pixels become the network's input: mean, std, resize, crop, layout, color; stored in the program
+    #[arg(long, value_name = "KEY=VALUE,..", long_help = PREPROCESS_HELP)]
+    pub preprocess: Option<String>,
+    /// Smallest and largest value of the network's input, for calibration without data
+    #[arg(long, value_name = "LO,HI", value_parser = parse_range, allow_hyphen_values = true)]
+    pub input_range: Option<(f32, f32)>,
+    /// One weight scale per layer instead of one per output channel
+    #[arg(long)]
+    pub per_tensor: bool,
+    /// How activation ranges are chosen
+    #[arg(long, default_value = "mse", value_parser = ["mse", "minmax"])]
+    pub observer: String,
     /// Seed of synthetic inputs
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,

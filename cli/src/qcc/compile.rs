@@ -12,7 +12,7 @@ use ir::qgraph::{QGraph, QValue};
 use isa::Hardware;
 use isa::program::{Meta, Preprocess, Program, RandomWeights};
 
-use super::args::{CompileArgs, Emit, QuantizeArgs};
+use super::args::{CompileArgs, Emit, MethodArgs, QuantizeArgs};
 use crate::args::{parse_shape, with_suffix};
 use crate::data::Samples;
 use crate::data::labels::read_names;
@@ -27,8 +27,9 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let path = args.model.as_deref().ok_or_else(|| CliError::Usage("name a network".into()))?;
     let hw = args.machine.machine(Hardware::default())?;
     let shapes = parse_shape(&args.shape)?;
-    let how = args.quantize.preprocess.as_deref().map(preprocess::parse).transpose()?;
-    let options = options(&args.quantize, how.as_ref())?;
+    let how = args.quantize.method.preprocess.as_deref().map(preprocess::parse).transpose()?;
+    let q = &args.quantize;
+    let options = options(&q.method, [q.weight_bits, act_bits(q)], how.as_ref())?;
     let model_sha256 = sha256_of_file(path)?;
     let load_options = LoadOptions { shapes, max_constant_bytes: args.max_constant_bytes };
     let mut model = load(path, &load_options).map_err(|e| not_a_network(path, &e))?;
@@ -141,12 +142,22 @@ fn first_output_values(graph: &Graph) -> usize {
     first.map_or(0, |shape| shape.iter().product())
 }
 
-fn options(args: &QuantizeArgs, how: Option<&Preprocess>) -> Result<Options, CliError> {
+/// Bits per activation.
+fn act_bits(args: &QuantizeArgs) -> u8 {
+    if args.act_bits == "16" { 16 } else { 8 }
+}
+
+/// What the command line says about quantization, with bits per weight and per activation.
+pub(crate) fn options(
+    args: &MethodArgs,
+    [weight_bits, act_bits]: [u8; 2],
+    how: Option<&Preprocess>,
+) -> Result<Options, CliError> {
     let observer = Observer::from_name(&args.observer)
         .ok_or_else(|| CliError::Usage(format!("--observer {}: unknown", args.observer)))?;
     Ok(Options {
-        weight_bits: args.weight_bits,
-        act_bits: if args.act_bits == "16" { 16 } else { 8 },
+        weight_bits,
+        act_bits,
         granularity: if args.per_tensor { Granularity::PerTensor } else { Granularity::PerChannel },
         observer,
         seed: args.seed,
@@ -192,10 +203,22 @@ fn calibrate(
     };
     let inputs = inputs(&network.graph);
     let samples = Samples::read(path, &inputs, how, None)?;
-    let progress = Progress::over(talk, "calibrating", samples.count);
-    let mut hashes = Vec::with_capacity(samples.count);
+    observe(network, path, &samples, (0..samples.count).collect(), options, talk)
+}
+
+/// Ranges from some samples of a file or folder; with the hashes of these samples.
+pub(crate) fn observe(
+    network: &Network,
+    path: &Path,
+    samples: &Samples<'_>,
+    chosen: Vec<usize>,
+    options: &Options,
+    talk: Talk,
+) -> Result<(Calibration, Vec<u64>), CliError> {
+    let progress = Progress::over(talk, "calibrating", chosen.len());
+    let mut hashes = Vec::with_capacity(chosen.len());
     let mut unread = None;
-    let each = samples.each().map_while(|read| {
+    let each = samples.those(chosen).map_while(|read| {
         progress.tick();
         match read.and_then(|sample| {
             hashes.push(sample.hash());
@@ -217,7 +240,7 @@ fn calibrate(
 }
 
 /// The graph's inputs as far as reading samples needs them: name and ONNX shape.
-fn inputs(graph: &Graph) -> Vec<QValue> {
+pub(crate) fn inputs(graph: &Graph) -> Vec<QValue> {
     let describe = |v: &ir::graph::ValueId| {
         let value = &graph.values[v.0 as usize];
         QValue {
