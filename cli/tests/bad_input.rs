@@ -52,6 +52,11 @@ fn bad_networks() {
     check(&[], 2, &["MODEL.onnx"]);
     check(&["net.onnx", "--weight-bits", "9"], 2, &["weight-bits", "9"]);
     check(&["net.onnx", "--observer", "guess"], 2, &["guess", "mse"]);
+    check(&["net.onnx", "--observer", "mse"], 2, &["--observer", "--data"]);
+    check(&["net.onnx", "--logits", "isotone"], 2, &["--logits", "--data"]);
+    check(&["net.onnx", "--percentile", "99.9"], 2, &["--percentile", "--observer percentile"]);
+    check(&["net.onnx", "--percentile", "40"], 2, &["40", "above 50"]);
+    check(&["net.onnx", "--act-bits", "12"], 2, &["12", "16"]);
 }
 
 #[test]

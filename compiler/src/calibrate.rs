@@ -1,6 +1,6 @@
 //! Ranges of activations: observed on data, or inferred without any.
 //!
-//! With data, the float model runs on each sample and a histogram of fixed size per value sees every element, so memory
+//! With data, the float model runs on each sample and sketches of fixed size per value see every element, so memory
 //! does not grow with samples. Without data, ranges come from what batch norms were trained to produce, and where there
 //! are none from seeded synthetic inputs. Either way the result is a table that can be saved and used again.
 
@@ -11,6 +11,7 @@ mod model;
 pub(crate) mod moments;
 mod observe;
 mod range;
+mod seen;
 mod synthetic;
 mod table;
 
@@ -20,4 +21,5 @@ pub use histogram::Histogram;
 pub use model::GraphRunner;
 pub use observe::{FloatRunner, Sample, with_data};
 pub use range::choose;
+pub use seen::Seen;
 pub use table::{Calibration, Range};

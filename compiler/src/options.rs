@@ -1,6 +1,9 @@
 //! What the user decides about a network's integer form.
 
+use ir::qgraph::QType;
 use serde::{Deserialize, Serialize};
+
+use crate::quantize::Storage;
 
 /// Widths, granularity and calibration of a quantization.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -8,12 +11,18 @@ use serde::{Deserialize, Serialize};
 pub struct Options {
     /// Bits per weight, 2..=8.
     pub weight_bits: u8,
-    /// Bits per activation, 8 or 16.
+    /// Bits per activation, 2..=8 or 16.
     pub act_bits: u8,
+    /// Whether int8 activations have zero in the middle of their range, as int16 ones always have.
+    pub symmetric_activations: bool,
     /// One scale for all output channels of a layer, or one each.
     pub granularity: Granularity,
     /// How activation ranges are chosen from what was observed.
     pub observer: Observer,
+    /// Percent of the values that [`Observer::Percentile`] keeps, above 50 and up to 100.
+    pub percentile: f64,
+    /// How the ranges of what decides the answer are chosen.
+    pub logits: Logits,
     /// Seed of synthetic inputs.
     pub seed: u64,
     /// Smallest and largest real value of the network's inputs, if known and no data is given.
@@ -25,10 +34,25 @@ impl Default for Options {
         Options {
             weight_bits: 8,
             act_bits: 8,
+            symmetric_activations: false,
             granularity: Granularity::PerChannel,
             observer: Observer::Mse,
+            percentile: 99.99,
+            logits: Logits::MinMax,
             seed: 0,
             input_range: None,
+        }
+    }
+}
+
+impl Options {
+    /// How activations are stored.
+    pub(crate) fn storage(&self) -> Storage {
+        if self.act_bits == 16 {
+            Storage::INT16
+        } else {
+            let symmetric = self.symmetric_activations;
+            Storage { dtype: QType::I8, bits: self.act_bits, symmetric }
         }
     }
 }
@@ -46,24 +70,59 @@ pub enum Granularity {
 
 /// How an activation range is chosen from observed values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Observer {
     /// All of it: smallest to largest.
+    #[serde(rename = "minmax")]
     MinMax,
+    /// The mean over the samples, in their order, of each one's smallest and largest value.
+    #[serde(rename = "moving-average")]
+    MovingAverage,
+    /// All but a share of the values at either end.
+    #[serde(rename = "percentile")]
+    Percentile,
+    /// The range whose steps tell most about the distribution (least Kullback-Leibler divergence).
+    #[serde(rename = "entropy")]
+    Entropy,
     /// The range of least squared error, rounding inside and clipping outside together.
     #[default]
+    #[serde(rename = "mse")]
+    Mse,
+}
+
+/// How the range of values that decide the network's answer is chosen: of outputs, and of what a softmax reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Logits {
+    /// All of it, so that nothing is clipped.
+    #[default]
+    #[serde(rename = "minmax")]
+    MinMax,
+    /// The range under which most samples keep their largest element; where there are several elements a place, as
+    /// [`Logits::MinMax`].
+    #[serde(rename = "isotone")]
+    Isotone,
+    /// That of least squared error.
+    #[serde(rename = "mse")]
     Mse,
 }
 
 impl Observer {
     /// All observers.
-    pub const ALL: [Observer; 2] = [Observer::MinMax, Observer::Mse];
+    pub const ALL: [Observer; 5] = [
+        Observer::MinMax,
+        Observer::MovingAverage,
+        Observer::Percentile,
+        Observer::Entropy,
+        Observer::Mse,
+    ];
 
     /// Name on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Observer::MinMax => "minmax",
+            Observer::MovingAverage => "moving-average",
+            Observer::Percentile => "percentile",
+            Observer::Entropy => "entropy",
             Observer::Mse => "mse",
         }
     }
@@ -72,5 +131,26 @@ impl Observer {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Observer> {
         Observer::ALL.into_iter().find(|observer| observer.name() == name)
+    }
+}
+
+impl Logits {
+    /// All ways.
+    pub const ALL: [Logits; 3] = [Logits::MinMax, Logits::Isotone, Logits::Mse];
+
+    /// Name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Logits::MinMax => "minmax",
+            Logits::Isotone => "isotone",
+            Logits::Mse => "mse",
+        }
+    }
+
+    /// The way with that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Logits> {
+        Logits::ALL.into_iter().find(|logits| logits.name() == name)
     }
 }

@@ -16,7 +16,7 @@ mod sharing;
 mod weights;
 
 use ir::graph::Graph;
-use ir::qgraph::{QGraph, QType};
+use ir::qgraph::QGraph;
 use isa::hardware::Hardware;
 
 use crate::calibrate::Calibration;
@@ -26,6 +26,7 @@ use fusion::Fusion;
 use params::Grid;
 
 pub(crate) use emit::slope_axis;
+pub(crate) use params::Storage;
 
 pub use check::check;
 pub use error::{QuantizeError, Refusal};
@@ -96,20 +97,16 @@ pub fn quantize(
     hardware: &Hardware,
 ) -> Result<QGraph, QuantizeError> {
     let arithmetic = Arithmetic::new(options, hardware)?;
-    let dtype = match options.act_bits {
-        8 => QType::I8,
-        16 => QType::I16,
-        other => {
-            let found = other.to_string();
-            return Err(QuantizeError::Option { name: "act_bits", found, expected: "8 or 16" });
-        }
-    };
+    if !matches!(options.act_bits, 2..=8 | 16) {
+        let found = options.act_bits.to_string();
+        return Err(QuantizeError::Option { name: "act_bits", found, expected: "2 to 8, or 16" });
+    }
     let refusals = check(graph);
     if !refusals.is_empty() {
         return Err(QuantizeError::Refused { refusals });
     }
     let fusion = Fusion::of(graph);
-    let assigned = scales::assign(graph, &fusion, calibration, dtype, &arithmetic)?;
+    let assigned = scales::assign(graph, &fusion, calibration, options.storage(), &arithmetic)?;
     let emitter = Emitter::new(graph, &assigned, options, &arithmetic, hardware.rounding);
     let quantized = emitter.run(&fusion)?;
     quantized.verify().map_err(|problems| QuantizeError::Invalid { problems })?;

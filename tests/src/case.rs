@@ -7,7 +7,7 @@ use std::str::FromStr;
 use compiler::backend::{BackendError, generate, reference_graph};
 use compiler::calibrate::CalibrateError;
 use compiler::compile::{CompileError, Network};
-use compiler::options::{Granularity, Observer, Options};
+use compiler::options::{Granularity, Options};
 use compiler::quantize::QuantizeError;
 use compiler::validate::validate;
 use ir::onnx::{LoadOptions, load_bytes, save};
@@ -65,11 +65,12 @@ impl Case {
             .map_err(|e| format!("what was written is refused: {e}"))?;
         let options = Options {
             weight_bits: rng.random_range(2..=8),
-            act_bits: *pick(rng, &[8, 8, 16]),
+            act_bits: *pick(rng, &[8, 8, 7, 16]),
+            symmetric_activations: rng.random(),
             granularity: *pick(rng, &[Granularity::PerChannel, Granularity::PerTensor]),
-            observer: *pick(rng, &Observer::ALL),
             seed: rng.random_range(0..100),
             input_range: Some((-1.0, 1.0)),
+            ..Options::default()
         };
         let quantized = || {
             let network = Network::new(model.graph)?;

@@ -129,9 +129,9 @@ pub(crate) struct QuantizeArgs {
     /// Bits per weight, 2 to 8
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(2..=8))]
     pub weight_bits: u8,
-    /// Bits per activation
-    #[arg(long, value_name = "8|16", default_value = "8", value_parser = ["8", "16"])]
-    pub act_bits: String,
+    /// Bits per activation: 2 to 8 of int8 (fewer than 8 leave a part of it unused), or 16
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = parse_act_bits)]
+    pub act_bits: u8,
     /// How, whatever the widths.
     #[command(flatten)]
     pub method: MethodArgs,
@@ -153,15 +153,56 @@ pub(crate) struct MethodArgs {
     /// Smallest and largest value of the network's input, for calibration without data
     #[arg(long, value_name = "LO,HI", value_parser = parse_range, allow_hyphen_values = true)]
     pub input_range: Option<(f32, f32)>,
+    /// Put zero in the middle of every int8 activation range, so that all zero points are 0; costs half of the steps behind a ReLU
+    #[arg(long)]
+    pub symmetric_activations: bool,
     /// One weight scale per layer instead of one per output channel
     #[arg(long)]
     pub per_tensor: bool,
-    /// How activation ranges are chosen
-    #[arg(long, default_value = "mse", value_parser = ["mse", "minmax"])]
-    pub observer: String,
+    /// How activation ranges are chosen from what --data shows [default: mse]
+    #[arg(long, value_parser = ["mse", "minmax", "moving-average", "percentile", "entropy"], long_help = OBSERVER_HELP)]
+    pub observer: Option<String>,
+    /// Percent of the values that --observer percentile keeps [default: 99.99]
+    #[arg(long, value_name = "P", value_parser = parse_percentile)]
+    pub percentile: Option<f64>,
+    /// How the ranges of the network's answers are chosen: of outputs, and of what a softmax reads [default: minmax]
+    #[arg(long, value_parser = ["minmax", "isotone", "mse"], long_help = LOGITS_HELP)]
+    pub logits: Option<String>,
     /// Seed of synthetic inputs
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+}
+
+/// What `--observer` chooses from.
+const OBSERVER_HELP: &str = "\
+How activation ranges are chosen from what --data shows [default: mse]:
+  mse             least squared error, of rounding inside and clipping outside together
+  minmax          smallest to largest, nothing clipped
+  moving-average  mean over the samples, in their order, of each one's smallest and largest value; with weights that
+                  fall by 1% a sample from the 100th on
+  percentile      all but --percentile, half of the rest at either end. No value suits all networks: 99.9 can cost all accuracy
+  entropy         least Kullback-Leibler divergence between the values and their steps
+Memory does not grow with the number of samples. Only moving-average depends on their order.";
+
+/// What `--logits` chooses from.
+const LOGITS_HELP: &str = "\
+How the ranges of the network's answers are chosen: of outputs, and of what a softmax reads [default: minmax]:
+  minmax   smallest to largest, so that no answer is clipped
+  isotone  where the values are one vector of scores: under which most samples keep their largest score; else as minmax
+  mse      least squared error";
+
+fn parse_act_bits(text: &str) -> Result<u8, String> {
+    match text.parse() {
+        Ok(bits @ (2..=8 | 16)) => Ok(bits),
+        Ok(_) | Err(_) => Err("not one of 2 to 8, or 16".into()),
+    }
+}
+
+fn parse_percentile(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(percent) if percent > 50.0 && percent <= 100.0 => Ok(percent),
+        Ok(_) | Err(_) => Err("not a percentage above 50 and up to 100".into()),
+    }
 }
 
 /// Intermediate forms.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use compiler::calibrate::Calibration;
 use compiler::compile::{Network, program};
-use compiler::options::{Granularity, Observer, Options};
+use compiler::options::{Granularity, Logits, Observer, Options};
 use compiler::random_weights::{Replaced, randomize};
 use ir::graph::Graph;
 use ir::onnx::{LoadError, LoadOptions, load, save_qdq};
@@ -12,7 +12,7 @@ use ir::qgraph::{QGraph, QValue};
 use isa::Hardware;
 use isa::program::{Meta, Preprocess, Program, RandomWeights};
 
-use super::args::{CompileArgs, Emit, MethodArgs, QuantizeArgs};
+use super::args::{CompileArgs, Emit, MethodArgs};
 use crate::args::{parse_shape, with_suffix};
 use crate::data::Samples;
 use crate::data::labels::read_names;
@@ -29,7 +29,8 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let shapes = parse_shape(&args.shape)?;
     let how = args.quantize.method.preprocess.as_deref().map(preprocess::parse).transpose()?;
     let q = &args.quantize;
-    let options = options(&q.method, [q.weight_bits, act_bits(q)], how.as_ref())?;
+    check_observed(&q.method, q.data.as_deref())?;
+    let options = options(&q.method, [q.weight_bits, q.act_bits], how.as_ref())?;
     let model_sha256 = sha256_of_file(path)?;
     let load_options = LoadOptions { shapes, max_constant_bytes: args.max_constant_bytes };
     let mut model = load(path, &load_options).map_err(|e| not_a_network(path, &e))?;
@@ -142,27 +143,40 @@ fn first_output_values(graph: &Graph) -> usize {
     first.map_or(0, |shape| shape.iter().product())
 }
 
-/// Bits per activation.
-fn act_bits(args: &QuantizeArgs) -> u8 {
-    if args.act_bits == "16" { 16 } else { 8 }
-}
-
 /// What the command line says about quantization, with bits per weight and per activation.
 pub(crate) fn options(
     args: &MethodArgs,
     [weight_bits, act_bits]: [u8; 2],
     how: Option<&Preprocess>,
 ) -> Result<Options, CliError> {
-    let observer = Observer::from_name(&args.observer)
-        .ok_or_else(|| CliError::Usage(format!("--observer {}: unknown", args.observer)))?;
+    if args.percentile.is_some() && args.observer.as_deref() != Some("percentile") {
+        return Err(CliError::Usage("--percentile belongs to --observer percentile".into()));
+    }
+    let default = Options::default();
+    let observer = args.observer.as_deref().map_or(Some(default.observer), Observer::from_name);
+    let logits = args.logits.as_deref().map_or(Some(default.logits), Logits::from_name);
     Ok(Options {
         weight_bits,
         act_bits,
+        symmetric_activations: args.symmetric_activations,
         granularity: if args.per_tensor { Granularity::PerTensor } else { Granularity::PerChannel },
-        observer,
+        observer: observer.expect("the parser knows the names"),
+        percentile: args.percentile.unwrap_or(default.percentile),
+        logits: logits.expect("the parser knows the names"),
         seed: args.seed,
         input_range: args.input_range.or_else(|| how.map(pixel_range)),
     })
+}
+
+/// Refuses choices between observed values where none are observed.
+fn check_observed(args: &MethodArgs, data: Option<&Path>) -> Result<(), CliError> {
+    let given = [("--observer", args.observer.is_some()), ("--logits", args.logits.is_some())];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) if data.is_none() => {
+            Err(CliError::Usage(format!("{flag} chooses from what samples show, and needs --data")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Real values that pixels 0..255 can take after preprocessing.

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use ir::graph::Graph;
 
 use super::moments::propagate;
-use super::observe::{chosen, observe};
+use super::observe::observe;
 use super::synthetic::{Source, samples};
 use super::{CalibrateError, Calibration, FloatRunner, Range};
 use crate::options::Options;
 use crate::passes::Context;
-use crate::quantize::{Clipping, Wanted, wanted};
+use crate::quantize::wanted;
 
 /// Synthetic samples.
 const SAMPLES: usize = 16;
@@ -62,11 +62,11 @@ pub fn without_data(
     let synthetic = open.len() - inputs.len();
     if synthetic > 0 {
         let samples = samples(graph, source, options.seed, SAMPLES).map(Ok);
-        let (histograms, _) = observe(graph, runner, samples, &open)?;
-        for (value, histogram) in open.iter().zip(&histograms).skip(inputs.len()) {
+        let (seen, _) = observe(graph, runner, samples, &open)?;
+        for (value, seen) in open.iter().zip(&seen).skip(inputs.len()) {
             // Noise says little about tails, so nothing is clipped on its account.
-            let value = Wanted { clipping: Clipping::Forbidden, ..value.clone() };
-            ranges.insert(value.name.clone(), chosen(&value, histogram, options));
+            let (lo, hi) = seen.histogram.extremes().unwrap_or((0.0, 0.0));
+            ranges.insert(value.name.clone(), Range { lo, hi });
         }
     }
     let method =

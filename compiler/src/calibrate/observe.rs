@@ -3,14 +3,14 @@
 use ir::graph::Graph;
 use rayon::prelude::*;
 
-use super::{CalibrateError, Calibration, Histogram, Range, choose};
-use crate::options::Options;
-use crate::quantize::{Wanted, wanted};
+use super::{CalibrateError, Calibration, Seen, choose};
+use crate::options::{Logits, Observer, Options};
+use crate::quantize::{Clipping, Wanted, wanted};
 
 /// One tensor per graph input, in order, elements in ONNX (row-major) order.
 pub type Sample = Vec<Vec<f32>>;
 
-/// Samples taken from the source at a time. Their histograms, not their activations, are in memory together.
+/// Samples taken from the source at a time. What is seen of them, not their activations, is in memory together.
 const BATCH: usize = 16;
 
 /// A float model that can show its intermediate values.
@@ -36,13 +36,13 @@ pub fn with_data(
     options: &Options,
 ) -> Result<Calibration, CalibrateError> {
     let wanted = wanted(graph);
-    let (histograms, count) = observe(graph, runner, samples, &wanted)?;
+    let (seen, count) = observe(graph, runner, samples, &wanted)?;
     let ranges = wanted
         .iter()
-        .zip(&histograms)
-        .map(|(wanted, histogram)| (wanted.name.clone(), chosen(wanted, histogram, options)));
+        .zip(&seen)
+        .map(|(wanted, seen)| (wanted.name.clone(), choose(seen, wanted.clipping, options)));
     let plural = if count == 1 { "" } else { "s" };
-    let method = format!("{count} sample{plural}, observer {}", options.observer.name());
+    let method = format!("{count} sample{plural}, observer {}", described(options));
     Ok(Calibration {
         method,
         samples: count as u64,
@@ -51,19 +51,26 @@ pub fn with_data(
     })
 }
 
-/// The range of one wanted value.
-pub(super) fn chosen(wanted: &Wanted, histogram: &Histogram, options: &Options) -> Range {
-    choose(histogram, options.observer, wanted.clipping, options.act_bits)
+/// Name of the observer, with what else decided the ranges.
+fn described(options: &Options) -> String {
+    let mut text = options.observer.name().to_owned();
+    if options.observer == Observer::Percentile {
+        text += &format!(" {}", options.percentile);
+    }
+    if options.logits != Logits::MinMax {
+        text += &format!(", logits {}", options.logits.name());
+    }
+    text
 }
 
-/// One histogram per wanted value, and the number of samples.
+/// What was seen of each wanted value, and the number of samples.
 pub(super) fn observe(
     graph: &Graph,
     runner: &dyn FloatRunner,
     samples: impl IntoIterator<Item = Result<Sample, String>>,
     wanted: &[Wanted],
-) -> Result<(Vec<Histogram>, usize), CalibrateError> {
-    let mut histograms = vec![Histogram::default(); wanted.len()];
+) -> Result<(Vec<Seen>, usize), CalibrateError> {
+    let mut all = vec![Seen::default(); wanted.len()];
     let mut samples = samples.into_iter().enumerate();
     let mut count = 0;
     loop {
@@ -72,7 +79,7 @@ pub(super) fn observe(
             break;
         }
         count += batch.len();
-        let seen: Vec<Result<Vec<Histogram>, CalibrateError>> = batch
+        let seen: Vec<Result<Vec<Seen>, CalibrateError>> = batch
             .into_par_iter()
             .map(|(index, sample)| {
                 let sample =
@@ -80,13 +87,14 @@ pub(super) fn observe(
                 watch(graph, runner, index, &sample, wanted)
             })
             .collect();
+        // In the samples' order, on which a moving average depends.
         for of_sample in seen {
-            for (histogram, new) in histograms.iter_mut().zip(of_sample?) {
-                histogram.merge(&new);
+            for (before, next) in all.iter_mut().zip(of_sample?) {
+                before.append(&next);
             }
         }
     }
-    if count == 0 { Err(CalibrateError::NoSamples) } else { Ok((histograms, count)) }
+    if count == 0 { Err(CalibrateError::NoSamples) } else { Ok((all, count)) }
 }
 
 fn watch(
@@ -95,7 +103,7 @@ fn watch(
     index: usize,
     sample: &Sample,
     wanted: &[Wanted],
-) -> Result<Vec<Histogram>, CalibrateError> {
+) -> Result<Vec<Seen>, CalibrateError> {
     check_sample(graph, index, sample)?;
     // Inputs come from the sample itself; `wanted` lists them first.
     let (inputs, computed) = wanted.split_at(graph.inputs.len());
@@ -113,16 +121,21 @@ fn watch(
     let pairs = inputs.iter().zip(sample).chain(computed.iter().zip(&results));
     pairs
         .map(|(wanted, elements)| {
-            let mut histogram = Histogram::default();
+            let scores = wanted.clipping == Clipping::Forbidden && is_vector(graph, wanted);
             let not_finite = |found| CalibrateError::NotFinite {
                 sample: index,
                 value: wanted.name.clone(),
                 found,
             };
-            histogram.add(elements).map_err(not_finite)?;
-            Ok(histogram)
+            Seen::of_sample(elements, scores).map_err(not_finite)
         })
         .collect()
+}
+
+/// Whether the value is one vector: a single extent is above 1.
+fn is_vector(graph: &Graph, wanted: &Wanted) -> bool {
+    let shape = &graph.values[wanted.value.0 as usize].shape;
+    shape.iter().filter(|extent| **extent > 1).count() == 1
 }
 
 fn check_sample(graph: &Graph, index: usize, sample: &Sample) -> Result<(), CalibrateError> {
@@ -146,7 +159,6 @@ fn check_sample(graph: &Graph, index: usize, sample: &Sample) -> Result<(), Cali
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Observer;
     use crate::passes::{Check, Context, GRAPH, run};
     use crate::testing::{PlainRunner, random_graph, random_inputs};
 
@@ -174,6 +186,25 @@ mod tests {
                 let values = &all[wanted.value.0 as usize];
                 assert!(values.iter().all(|v| (range.lo..=range.hi).contains(&f64::from(*v))));
             }
+        }
+    }
+
+    #[test]
+    fn every_observer_is_the_same_on_any_number_of_threads_and_only_one_depends_on_order() {
+        let graph = prepared(4);
+        let runner = PlainRunner(&graph);
+        let samples: Vec<_> = (0..40).map(|s| Ok(random_inputs(&graph, s))).collect();
+        for observer in Observer::ALL {
+            let options = Options { observer, logits: Logits::Isotone, ..Options::default() };
+            let table = |threads: usize, samples: Vec<Result<Sample, String>>| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| with_data(&graph, &runner, samples, &options).unwrap())
+            };
+            let one = table(1, samples.clone());
+            assert_eq!(one, table(2, samples.clone()));
+            let backwards = table(2, samples.iter().rev().cloned().collect());
+            assert_eq!(one == backwards, observer != Observer::MovingAverage, "{observer:?}");
+            assert!(one.method.contains(observer.name()) && one.method.ends_with("isotone"));
         }
     }
 

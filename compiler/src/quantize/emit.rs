@@ -22,7 +22,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ir::graph::{Graph, Node, Op, ValueId};
-use ir::qgraph::{Bounds, Hwc, QGraph, QNode, QOp, QValue, View};
+use ir::qgraph::{Bounds, Hwc, QGraph, QNode, QOp, QType, QValue, View};
 use isa::numerics::{AddMultipliers, NumericsError, Requant, product_fits};
 
 use super::fusion::{Clip, Fusion};
@@ -98,6 +98,7 @@ impl<'a> Emitter<'a> {
             self.stored.insert(input, Stored { id, layout });
         }
         for (node, result, clip) in fusion.nodes(self.graph) {
+            let clip = self.storable(result, clip);
             self.group(Group { node, result, clip })?;
         }
         self.finish();
@@ -121,6 +122,17 @@ impl<'a> Emitter<'a> {
                 Layout::standard(&transposed).before_transpose(perm)
             }
             Some([]) | None => Layout::standard(shape),
+        }
+    }
+
+    /// `clip` within the real values of the integers that store `result`: some options use a part of int8 only.
+    fn storable(&self, result: ValueId, clip: Clip) -> Clip {
+        match self.assigned[result.0 as usize] {
+            Some(Assigned { params, storage, .. }) if storage.dtype == QType::I8 => {
+                let span = params.span_in(storage);
+                Clip { lo: clip.lo.max(span.lo), hi: clip.hi.min(span.hi) }
+            }
+            Some(_) | None => clip,
         }
     }
 

@@ -70,36 +70,67 @@ pub(super) fn storable(scale: f64) -> f64 {
     f64::from((scale as f32).clamp(f32::MIN_POSITIVE, f32::MAX))
 }
 
-/// What decides the scale of a range: its width for int8, twice its largest magnitude for int16.
-pub(super) fn width(range: Range, dtype: QType) -> f64 {
-    let Range { lo, hi } = range.with_zero();
-    match dtype {
-        QType::I8 => hi - lo,
-        QType::I16 => 2.0 * hi.max(-lo),
-    }
+/// Which integers store activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Storage {
+    /// Storage type.
+    pub(crate) dtype: QType,
+    /// Bits used of it.
+    pub(crate) bits: u8,
+    /// Whether zero is in the middle: the zero point is 0 and the smallest integer is not used.
+    pub(crate) symmetric: bool,
 }
 
-/// Steps of the scale in a [`width`].
-pub(super) fn steps(dtype: QType) -> f64 {
-    let (lo, hi) = dtype.range();
-    match dtype {
-        QType::I8 => f64::from(hi) - f64::from(lo),
-        QType::I16 => 2.0 * f64::from(hi),
+impl Storage {
+    /// Asymmetric int8.
+    pub(crate) const INT8: Storage = Storage { dtype: QType::I8, bits: 8, symmetric: false };
+    /// Symmetric int16.
+    pub(crate) const INT16: Storage = Storage { dtype: QType::I16, bits: 16, symmetric: true };
+
+    /// All integers of a type.
+    pub(super) fn whole(dtype: QType) -> Storage {
+        match dtype {
+            QType::I8 => Storage::INT8,
+            QType::I16 => Storage::INT16,
+        }
+    }
+
+    /// Smallest and largest integer used.
+    fn ends(self) -> (i32, i32) {
+        let half = 1 << (self.bits - 1);
+        (i32::from(self.symmetric) - half, half - 1)
+    }
+
+    /// What decides the scale of a range: its width, or where zero is in the middle twice its largest magnitude.
+    pub(crate) fn width(self, range: Range) -> f64 {
+        let Range { lo, hi } = range.with_zero();
+        if self.symmetric { 2.0 * hi.max(-lo) } else { hi - lo }
+    }
+
+    /// Steps of the scale in a [`width`](Self::width).
+    pub(crate) fn steps(self) -> f64 {
+        let (lo, hi) = self.ends();
+        f64::from(hi) - f64::from(lo)
     }
 }
 
 impl Params {
-    /// Parameters on `grid` that cover `range` and zero: asymmetric int8, symmetric int16. An empty range gets scale 1.
-    pub(super) fn covering(range: Range, dtype: QType, grid: Grid) -> Params {
+    /// Parameters on `grid` that cover `range` and zero. An empty range gets scale 1.
+    pub(super) fn covering(range: Range, storage: Storage, grid: Grid) -> Params {
         let Range { lo, .. } = range.with_zero();
-        let width = width(range, dtype);
-        let (q_lo, q_hi) = dtype.range();
-        let scale = grid.cover(if width > 0.0 { width / steps(dtype) } else { 1.0 });
-        let zero_point = match dtype {
-            QType::I8 => nearest(f64::from(q_lo) - lo / scale, q_lo, q_hi),
-            QType::I16 => 0,
-        };
-        Params { dtype, scale, zero_point }
+        let width = storage.width(range);
+        let (q_lo, q_hi) = storage.ends();
+        let scale = grid.cover(if width > 0.0 { width / storage.steps() } else { 1.0 });
+        let zero_point =
+            if storage.symmetric { 0 } else { nearest(f64::from(q_lo) - lo / scale, q_lo, q_hi) };
+        Params { dtype: storage.dtype, scale, zero_point }
+    }
+
+    /// Real values of the integers that `storage` uses.
+    pub(super) fn span_in(&self, storage: Storage) -> Clip {
+        let (lo, hi) = storage.ends();
+        let real = |q: i32| self.scale * f64::from(q - self.zero_point);
+        Clip { lo: real(lo), hi: real(hi) }
     }
 
     /// Stored bounds of a real clip.
@@ -148,7 +179,7 @@ mod tests {
             (2.0, 5.1, -128),
             (-3.0, -1.0, 127),
         ] {
-            let p = Params::covering(range(lo, hi), QType::I8, Grid::Any);
+            let p = Params::covering(range(lo, hi), Storage::INT8, Grid::Any);
             assert_eq!(p.zero_point, zero, "{lo} {hi}");
             let real = |q: i32| p.scale * f64::from(q - p.zero_point);
             assert!(
@@ -156,20 +187,32 @@ mod tests {
                     && (real(127) - hi.max(0.0)).abs() <= p.scale
             );
         }
-        let p = Params::covering(range(-1.0, 4.0), QType::I16, Grid::Any);
+        let p = Params::covering(range(-1.0, 4.0), Storage::INT16, Grid::Any);
         assert_eq!((p.zero_point, p.scale as f32), (0, 4.0 / 32767.0));
     }
 
     #[test]
+    fn storage_may_use_a_part_of_int8() {
+        let symmetric = Storage { symmetric: true, ..Storage::INT8 };
+        let p = Params::covering(range(-1.0, 4.0), symmetric, Grid::Any);
+        assert_eq!((p.zero_point, p.scale as f32), (0, 4.0 / 127.0));
+        let seven = Storage { bits: 7, ..Storage::INT8 };
+        let p = Params::covering(range(-1.0, 4.08), seven, Grid::Any);
+        assert_eq!((p.zero_point, p.scale as f32), (-39, 0.04));
+        assert_eq!(p.bounds(p.span_in(seven)), Bounds { lo: -64, hi: 63 });
+        assert_eq!(p.bounds(p.span_in(Storage::INT8)), Bounds { lo: -128, hi: 127 });
+    }
+
+    #[test]
     fn extreme_ranges_have_usable_scales() {
-        assert_eq!(Params::covering(range(0.0, 0.0), QType::I8, Grid::Any).scale, 1.0);
-        assert!(Params::covering(range(0.0, 1e-300), QType::I16, Grid::Any).scale > 0.0);
-        assert!(Params::covering(range(-1e300, 1e300), QType::I8, Grid::Any).scale.is_finite());
+        assert_eq!(Params::covering(range(0.0, 0.0), Storage::INT8, Grid::Any).scale, 1.0);
+        assert!(Params::covering(range(0.0, 1e-300), Storage::INT16, Grid::Any).scale > 0.0);
+        assert!(Params::covering(range(-1e300, 1e300), Storage::INT8, Grid::Any).scale.is_finite());
     }
 
     #[test]
     fn clips_become_bounds() {
-        let p = Params::covering(range(-1.0, 4.1), QType::I8, Grid::Any);
+        let p = Params::covering(range(-1.0, 4.1), Storage::INT8, Grid::Any);
         let bounds = |lo, hi| p.bounds(Clip { lo, hi });
         assert_eq!(bounds(0.0, f64::INFINITY), Bounds { lo: p.zero_point, hi: 127 });
         assert_eq!(p.bounds(Clip::NONE), Bounds { lo: -128, hi: 127 });
@@ -179,7 +222,7 @@ mod tests {
     #[test]
     fn shift_only_machines_get_powers_of_two() {
         let scale = |hi: f64, unit: f64| {
-            Params::covering(range(0.0, hi), QType::I8, Grid::PowersOfTwo { unit }).scale
+            Params::covering(range(0.0, hi), Storage::INT8, Grid::PowersOfTwo { unit }).scale
         };
         assert_eq!([scale(255.0, 1.0), scale(256.0, 1.0), scale(0.0, 1.0)], [1.0, 2.0, 1.0]);
         assert_eq!(scale(255.0, 0.75), 1.5);

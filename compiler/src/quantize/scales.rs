@@ -10,7 +10,7 @@ use ir::qgraph::QType;
 
 use super::emit::{NODE_STEP, uncut};
 use super::fusion::Fusion;
-use super::params::{Grid, Params, SOFTMAX, ends_in_sigmoid, sigmoid, steps, width};
+use super::params::{Grid, Params, SOFTMAX, Storage, ends_in_sigmoid, sigmoid};
 use super::sharing::{Sets, Wanted, wanted};
 use super::{Arithmetic, QuantizeError, plateaus};
 use crate::calibrate::{Calibration, Range};
@@ -51,6 +51,8 @@ impl Scale {
 pub(super) struct Assigned {
     /// How it is stored.
     pub(super) params: Params,
+    /// Which integers store it.
+    pub(super) storage: Storage,
     /// Real values it must hold.
     pub(super) range: Range,
 }
@@ -60,7 +62,7 @@ pub(super) fn assign(
     graph: &Graph,
     fusion: &Fusion,
     calibration: &Calibration,
-    dtype: QType,
+    storage: Storage,
     arithmetic: &Arithmetic,
 ) -> Result<Vec<Option<Assigned>>, QuantizeError> {
     let mut sets = Sets::of(graph, fusion);
@@ -69,7 +71,7 @@ pub(super) fn assign(
     for Wanted { value, name, .. } in wanted(graph) {
         match calibration.ranges.get(&name) {
             Some(&range) => {
-                let width = width(range, dtype);
+                let width = storage.width(range);
                 // A value that is always zero is content with any scale.
                 let narrowest = if width > 0.0 { width } else { f64::INFINITY };
                 let grid = arithmetic.grid();
@@ -85,20 +87,20 @@ pub(super) fn assign(
         match node.op {
             Op::Softmax { .. } => scales[sets.find(result)] = Some(Scale::Fixed(SOFTMAX)),
             Op::Unary { ref function } if ends_in_sigmoid(function) => {
-                scales[sets.find(result)] = Some(Scale::Fixed(sigmoid(dtype)));
+                scales[sets.find(result)] = Some(Scale::Fixed(sigmoid(storage.dtype)));
             }
             Op::Concat { .. } => {
-                meet(&mut sets, &mut scales, node, None, result, dtype, arithmetic)
+                meet(&mut sets, &mut scales, node, None, result, storage, arithmetic)
             }
             Op::Pad { value, .. } if value != 0.0 => {
                 let value = f64::from(value);
                 let border = Range { lo: value, hi: value };
-                meet(&mut sets, &mut scales, node, Some(border), result, dtype, arithmetic);
+                meet(&mut sets, &mut scales, node, Some(border), result, storage, arithmetic);
             }
             _ => {}
         }
     }
-    if dtype == QType::I8 {
+    if storage.dtype == QType::I8 {
         for (root, function) in plateaus::readers(graph, fusion, &sets) {
             if let Some(Scale::Covers { range, .. }) = &mut scales[root] {
                 *range = plateaus::without(*range, function);
@@ -107,21 +109,26 @@ pub(super) fn assign(
     }
     for (node, result, _) in fusion.nodes(graph) {
         divide_exactly(graph, &sets, &mut scales, node, result);
-        cover_nodes(&sets, &mut scales, node, result, dtype);
-        coarsen(graph, &sets, &mut scales, node, result, dtype, arithmetic);
+        cover_nodes(&sets, &mut scales, node, result, storage);
+        coarsen(graph, &sets, &mut scales, node, result, storage, arithmetic);
     }
     let assigned = |index: usize| {
         let id = ValueId(u32::try_from(index).expect("ids have 32 bits"));
         let scale = scales[sets.find(id)]?;
-        Some(Assigned { params: resolved(scale, dtype), range: scale.range() })
+        let params = resolved(scale, storage);
+        let storage = match scale {
+            Scale::Fixed(_) => Storage::whole(params.dtype),
+            Scale::Covers { .. } => storage,
+        };
+        Some(Assigned { params, storage, range: scale.range() })
     };
     Ok((0..graph.values.len()).map(assigned).collect())
 }
 
-fn resolved(scale: Scale, dtype: QType) -> Params {
+fn resolved(scale: Scale, storage: Storage) -> Params {
     match scale {
         Scale::Fixed(params) => params,
-        Scale::Covers { range, grid, .. } => Params::covering(range, dtype, grid),
+        Scale::Covers { range, grid, .. } => Params::covering(range, storage, grid),
     }
 }
 
@@ -133,12 +140,12 @@ fn meet(
     node: &Node,
     border: Option<Range>,
     result: ValueId,
-    dtype: QType,
+    storage: Storage,
     arithmetic: &Arithmetic,
 ) {
     let roots: BTreeSet<usize> = node.inputs.iter().map(|&id| sets.find(id)).collect();
     let known: Vec<Scale> = roots.iter().filter_map(|&root| scales[root]).collect();
-    let first = known.first().map(|scale| resolved(*scale, dtype));
+    let first = known.first().map(|scale| resolved(*scale, storage));
     let fixed = border.is_none()
         && known
             .iter()
@@ -151,10 +158,10 @@ fn meet(
     }
     let range = known.iter().map(Scale::range).chain(border).reduce(Range::union);
     let range = range.expect("operands stand before their users");
-    let mut narrowest = width(range, dtype);
+    let mut narrowest = storage.width(range);
     for root in roots {
         if let Some(Scale::Covers { narrowest: own, .. }) = scales[root]
-            && width(range, dtype) <= LARGEST_WIDENING * own
+            && storage.width(range) <= LARGEST_WIDENING * own
         {
             narrowest = narrowest.min(own);
             sets.join(y, root);
@@ -170,21 +177,21 @@ fn cover_nodes(
     scales: &mut [Option<Scale>],
     node: &Node,
     result: ValueId,
-    dtype: QType,
+    storage: Storage,
 ) {
-    let (Op::Unary { function }, QType::I16) = (&node.op, dtype) else {
+    let (Op::Unary { function }, QType::I16) = (&node.op, storage.dtype) else {
         return;
     };
     let Some(operand) = scales[sets.find(node.inputs[0])] else {
         return;
     };
-    let step = f64::from(NODE_STEP) * resolved(operand, dtype).scale;
+    let step = f64::from(NODE_STEP) * resolved(operand, storage).scale;
     let Range { lo, hi } = operand.range();
     if let Some(Scale::Covers { range, .. }) = &mut scales[sets.find(result)] {
         let ends = [lo - step, hi + step].map(|x| function.evaluate(x));
         let wider = ends.iter().filter(|y| y.is_finite());
         let wider = wider.fold(*range, |range, &y| range.union(Range { lo: y, hi: y }));
-        if width(wider, dtype) <= LARGEST_EXTENSION * width(*range, dtype) {
+        if storage.width(wider) <= LARGEST_EXTENSION * storage.width(*range) {
             *range = wider;
         }
     }
@@ -240,11 +247,11 @@ fn coarsen(
     scales: &mut [Option<Scale>],
     node: &Node,
     result: ValueId,
-    dtype: QType,
+    storage: Storage,
     arithmetic: &Arithmetic,
 ) {
     let step =
-        |id: ValueId| scales[sets.find(id)].map_or(0.0, |scale| resolved(scale, dtype).scale);
+        |id: ValueId| scales[sets.find(id)].map_or(0.0, |scale| resolved(scale, storage).scale);
     let x = step(node.inputs[0]);
     let finest = |bits: u8| f64::from(1u32 << FINEST_LOG2.min(bits - 1));
     // A machine that only shifts adds with multipliers of up to 2^15.
@@ -278,8 +285,8 @@ fn coarsen(
         && least.is_finite()
         && own < least
     {
-        let needed = least * steps(dtype);
-        let now = width(*range, dtype);
+        let needed = least * storage.steps();
+        let now = storage.width(*range);
         *range = if now > 0.0 {
             Range { lo: range.lo * needed / now, hi: range.hi * needed / now }
         } else {
@@ -308,7 +315,7 @@ mod tests {
 
     fn params(graph: &Graph, ranges: &[(&str, f64, f64)]) -> Vec<Option<Params>> {
         let assigned =
-            assign(graph, &Fusion::of(graph), &calibration(ranges), QType::I8, &EXACT).unwrap();
+            assign(graph, &Fusion::of(graph), &calibration(ranges), Storage::INT8, &EXACT).unwrap();
         assigned.into_iter().map(|a| Some(a?.params)).collect()
     }
 
@@ -331,7 +338,7 @@ mod tests {
             &graph,
             &Fusion::of(&graph),
             &calibration(&[("v0", 0.0, 1.0)]),
-            QType::I8,
+            Storage::INT8,
             &EXACT,
         );
         assert_eq!(error, Err(QuantizeError::MissingRanges { names: vec!["v4".into()] }));
@@ -384,7 +391,8 @@ mod tests {
         for bits in [1, 2, 24] {
             let arithmetic =
                 Arithmetic { multiplier_bits: bits, add_multiplier_bits: bits, ..EXACT };
-            let p = assign(&graph, &Fusion::of(&graph), &ranges, QType::I8, &arithmetic).unwrap();
+            let p =
+                assign(&graph, &Fusion::of(&graph), &ranges, Storage::INT8, &arithmetic).unwrap();
             let steps: Vec<_> =
                 [x, y, z].iter().map(|id| p[id.0 as usize].unwrap().params.scale).collect();
             let w = graph.values[1]

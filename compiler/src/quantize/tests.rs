@@ -122,6 +122,10 @@ fn every_option_and_machine_gives_a_valid_graph() {
                 Hardware { acc_bits: 24, ..Hardware::default() },
             ),
             (
+                Options { act_bits: 5, symmetric_activations: true, ..Options::default() },
+                Hardware::default(),
+            ),
+            (
                 Options::default(),
                 Hardware { multiplier_bits: 1, add_multiplier_bits: 1, ..Hardware::default() },
             ),
@@ -137,6 +141,24 @@ fn every_option_and_machine_gives_a_valid_graph() {
             let q = quantized(&graph, &options, &hardware).unwrap();
             run_integers(&q, &random_inputs(&graph, 1));
         }
+    }
+}
+
+#[test]
+fn symmetric_activations_have_no_zero_points_and_fewer_bits_fewer_integers() {
+    let mut b = Build::new(70);
+    let x = b.input(&[1, 3, 6, 6]);
+    let y = b.conv(x, 4, [3, 3], 1);
+    let y = b.conv(y, 4, [3, 3], 1);
+    let graph = b.finish(&[y]);
+    let symmetric = Options { symmetric_activations: true, ..Options::default() };
+    let q = check_sqnr(&graph, &symmetric, &Hardware::default(), 30.0);
+    assert!(q.values.iter().all(|value| value.zero_point == 0));
+    let seven = Options { act_bits: 7, ..Options::default() };
+    let q = check_sqnr(&graph, &seven, &Hardware::default(), 24.0);
+    for node in &q.nodes {
+        let QOp::Conv { bounds, .. } = &node.op else { panic!("{:?}", node.op) };
+        assert_eq!((bounds.lo, bounds.hi), (-64, 63));
     }
 }
 

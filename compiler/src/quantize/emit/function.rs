@@ -7,7 +7,7 @@ use isa::numerics::{AddMultipliers, LUT16_NODES, Requant};
 
 use super::{Emitter, Group, scale_error};
 use crate::quantize::QuantizeError;
-use crate::quantize::params::{Params, nearest};
+use crate::quantize::params::{Params, Storage, nearest};
 
 /// Distance of the nodes of an int16 table.
 pub(in crate::quantize) const NODE_STEP: i32 = 128;
@@ -47,7 +47,7 @@ impl Emitter<'_> {
                 Params { dtype, scale: from.scale / f64::from(NODE_STEP), zero_point: 0 }
             }
             (QType::I16, QType::I8) => {
-                Params::covering(self.assigned(x).range, dtype, self.arithmetic.grid())
+                Params::covering(self.assigned(x).range, Storage::INT8, self.arithmetic.grid())
             }
             (QType::I8, QType::I8) | (QType::I16, QType::I16) => from,
         }

@@ -6,7 +6,7 @@ use ir::qgraph::{QOp, QType};
 use super::{Emitter, Group, Stored};
 use crate::quantize::QuantizeError;
 use crate::quantize::layout::{Groups, Layout};
-use crate::quantize::params::{Params, nearest};
+use crate::quantize::params::{Params, Storage, nearest};
 use crate::quantize::scales::Assigned;
 
 impl Emitter<'_> {
@@ -102,10 +102,10 @@ impl Emitter<'_> {
         let layout = self.with_channels(x, axis);
         let id = self.arrange(&group.node.name, x, &layout);
         // Softmax reads int8.
-        let Assigned { params, range } = self.assigned(x);
+        let Assigned { params, range, .. } = self.assigned(x);
         let narrow = match params.dtype {
             QType::I8 => params,
-            QType::I16 => Params::covering(range, QType::I8, self.arithmetic.grid()),
+            QType::I16 => Params::covering(range, Storage::INT8, self.arithmetic.grid()),
         };
         let id = self.rescaled(group.node, id, narrow)?;
         let exp = exp_table(narrow.scale, shape[axis]);

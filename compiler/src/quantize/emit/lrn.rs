@@ -4,7 +4,7 @@
 //! scales follow from the operand's: nothing in between can saturate.
 
 use ir::graph::{Window, lrn_window};
-use ir::qgraph::{QOp, QType, QWeights, ValueId};
+use ir::qgraph::{QOp, QWeights, ValueId};
 use isa::numerics::LUT16_NODES;
 
 use super::function::NODE_STEP;
@@ -13,7 +13,7 @@ use crate::calibrate::Range;
 use crate::quantize::QuantizeError;
 use crate::quantize::fusion::Clip;
 use crate::quantize::layout::Layout;
-use crate::quantize::params::{Params, nearest};
+use crate::quantize::params::{Params, Storage, nearest};
 
 const POINT: Window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad: [0; 4] };
 
@@ -103,7 +103,7 @@ impl Emitter<'_> {
     }
 
     fn int16(&self, largest: f64) -> Params {
-        Params::covering(Range { lo: 0.0, hi: largest }, QType::I16, self.arithmetic.grid())
+        Params::covering(Range { lo: 0.0, hi: largest }, Storage::INT16, self.arithmetic.grid())
     }
 
     /// A node in the middle of `group`, with a result of the extents of its first operand.
