@@ -10,7 +10,7 @@ use crate::backend::{BackendError, generate};
 use crate::calibrate::{CalibrateError, Calibration, GraphRunner, Sample, with_data, without_data};
 use crate::options::Options;
 use crate::passes::{Applied, Check, Context, GRAPH, PassError, run};
-use crate::quantize::{QuantizeError, check, quantize};
+use crate::quantize::{Kept, QuantizeError, check, kept, quantize};
 use crate::validate::validate;
 
 /// Most elements of a value: as many as the integer runtime takes. Calibration holds them as floats.
@@ -79,6 +79,12 @@ impl Network {
             return Err(QuantizeError::Refused { refusals }.into());
         }
         Ok(Network { graph, applied, left_out, context })
+    }
+
+    /// What of the network is quantized already and is kept; `None` for a float network.
+    #[must_use]
+    pub fn kept(&self, hw: &Hardware) -> Option<Kept> {
+        kept(&self.graph, u8::try_from(hw.acc_bits).unwrap_or(u8::MAX))
     }
 
     /// Ranges observed on samples: one tensor per network input, elements in ONNX order.

@@ -27,6 +27,7 @@ pub(crate) fn evaluate(op: &Op, x: &[Operand<'_>], shape: &[usize]) -> Option<Ve
         }
         Op::PRelu => elementwise(x[0], x[1], shape, |v, slope| if v < 0.0 { v * slope } else { v }),
         Op::Clip { lo, hi } => x[0].data.iter().map(|v| v.max(*lo).min(*hi)).collect(),
+        Op::FakeQuantize { to } => x[0].data.iter().map(|v| to.round(*v)).collect(),
         Op::BatchNorm { epsilon } => batch_norm(x, *epsilon),
         Op::Interpolate { axes } => interpolate(axes, x[0]),
         Op::ReduceMean { .. } => mean(x[0], shape),

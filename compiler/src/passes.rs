@@ -13,6 +13,7 @@ mod fold_batch_norm;
 mod fold_constants;
 mod fuse_functions;
 mod hoist_clip;
+mod hoist_quantize;
 mod manager;
 mod mean_to_pool;
 mod merge_pad;
@@ -52,6 +53,7 @@ pub const GRAPH: &[Pass<Graph>] = &[
     remove_identity::PASS, // fewer neighbours in the way of the patterns below
     merge_reshape::PASS,
     hoist_clip::PASS, // brings activations next to the operator that can fuse them
+    hoist_quantize::PASS, // brings roundings next to the operator that ends in one
     fuse_functions::PASS, // before fold_affine, which would take the constants of activations for biases
     fold_batch_norm::PASS, // before fold_affine, so that a bias behind a batch norm finds the convolution
     fold_affine::PASS,

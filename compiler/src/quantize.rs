@@ -8,6 +8,7 @@ mod check;
 mod emit;
 mod error;
 mod fusion;
+mod kept;
 mod layout;
 mod params;
 mod plateaus;
@@ -30,6 +31,7 @@ pub(crate) use params::Storage;
 
 pub use check::check;
 pub use error::{QuantizeError, Refusal};
+pub use kept::{Kept, kept};
 pub use sharing::{Clipping, Wanted, wanted};
 
 /// Widths that bound the integers.

@@ -131,6 +131,7 @@ impl Fill<'_> {
             }
             Op::Lrn { .. }
             | Op::Clip { .. }
+            | Op::FakeQuantize { .. }
             | Op::Max
             | Op::Min
             | Op::Unary { .. }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::function::Function;
 use crate::indices::Indices;
+use crate::quantized::Encoding;
 use crate::tensor::{DType, Tensor};
 
 /// Index into [`Graph::values`].
@@ -144,6 +145,12 @@ pub enum Op {
         /// Upper bound, may be +inf.
         hi: f32,
     },
+    /// What storing `x` as integers leaves of it ([`Encoding::round`]): QuantizeLinear followed by DequantizeLinear. A graph that
+    /// was quantized before has one behind each value whose scale is decided.
+    FakeQuantize {
+        /// How it is stored.
+        to: Encoding,
+    },
     /// Linear interpolation along some axes, one after the other.
     Interpolate {
         /// The axes, ascending.
@@ -269,6 +276,7 @@ impl Op {
             Op::Concat { .. } => (1, usize::MAX),
             Op::Unary { .. }
             | Op::Clip { .. }
+            | Op::FakeQuantize { .. }
             | Op::Lrn { .. }
             | Op::Interpolate { .. }
             | Op::MaxPool { .. }
@@ -312,6 +320,7 @@ impl Op {
             Op::Unary { .. } => "unary",
             Op::PRelu => "prelu",
             Op::Clip { .. } => "clip",
+            Op::FakeQuantize { .. } => "fake_quantize",
             Op::Interpolate { .. } => "interpolate",
             Op::MaxPool { .. } => "max_pool",
             Op::AveragePool { .. } => "average_pool",

@@ -211,7 +211,9 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Rule, ShapeError> {
             }
             Rule::Exact(inputs[0].to_vec())
         }
-        Op::Unary { .. } | Op::Clip { .. } => Rule::Exact(inputs[0].to_vec()),
+        Op::Unary { .. } | Op::Clip { .. } | Op::FakeQuantize { .. } => {
+            Rule::Exact(inputs[0].to_vec())
+        }
         Op::Lrn { .. } => {
             rank_is(inputs, 0, 4)?;
             Rule::Exact(inputs[0].to_vec())

@@ -8,6 +8,7 @@ pub mod infer;
 pub mod onnx;
 pub mod proof;
 pub mod qgraph;
+pub mod quantized;
 pub mod tensor;
 #[cfg(test)]
 mod testing;

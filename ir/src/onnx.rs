@@ -12,6 +12,7 @@ mod error;
 mod external;
 mod fold;
 mod import;
+mod integers;
 mod load;
 mod manual;
 mod names;

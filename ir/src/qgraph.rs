@@ -99,7 +99,7 @@ pub struct QWeights {
     pub kernel: [usize; 2],
     /// Input channels of one group.
     pub ic: usize,
-    /// Bits per weight, 2..=8; every value lies in `[-(2^(bits-1)-1), 2^(bits-1)-1]`.
+    /// Bits per weight, 2..=8; every value lies in `[-2^(bits-1), 2^(bits-1)-1]`. Our own quantization leaves the lowest out.
     pub bits: u8,
     /// `[oc, kh, kw, ic]` row-major.
     pub data: Vec<i8>,

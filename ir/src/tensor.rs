@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use thiserror::Error;
 
+use crate::quantized::Quantized;
+
 /// Element type of a float-graph value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DType {
@@ -33,6 +35,8 @@ pub enum Data {
         /// Number of elements.
         count: usize,
     },
+    /// Floats that the file stores as integers and scales.
+    Quantized(Quantized),
     /// Integers owned by the graph.
     I64(Vec<i64>),
     /// Truth values owned by the graph.
@@ -105,7 +109,9 @@ impl Data {
     #[must_use]
     pub const fn dtype(&self) -> DType {
         match self {
-            Data::MappedF32(_) | Data::F32(_) | Data::SplatF32 { .. } => DType::F32,
+            Data::MappedF32(_) | Data::F32(_) | Data::SplatF32 { .. } | Data::Quantized(_) => {
+                DType::F32
+            }
             Data::I64(_) => DType::I64,
             Data::Bool(_) => DType::Bool,
         }
@@ -118,6 +124,7 @@ impl Data {
             Data::MappedF32(bytes) => bytes.len() / 4,
             Data::F32(values) => values.len(),
             Data::SplatF32 { count, .. } => *count,
+            Data::Quantized(values) => values.len(),
             Data::I64(values) => values.len(),
             Data::Bool(values) => values.len(),
         }
@@ -176,6 +183,7 @@ impl Tensor {
             Data::F32(values) => Some(Cow::Borrowed(values)),
             Data::MappedF32(bytes) => Some(mapped_f32(bytes)),
             Data::SplatF32 { value, count } => Some(Cow::Owned(vec![*value; *count])),
+            Data::Quantized(values) => Some(Cow::Owned(values.floats().collect())),
             Data::I64(_) | Data::Bool(_) => None,
         }
     }
@@ -187,6 +195,7 @@ impl Tensor {
             Data::F32(values) => Some(Box::new(values.iter().copied())),
             Data::MappedF32(bytes) => Some(Box::new(le_floats(bytes))),
             Data::SplatF32 { value, count } => Some(Box::new(std::iter::repeat_n(*value, *count))),
+            Data::Quantized(values) => Some(Box::new(values.floats())),
             Data::I64(_) | Data::Bool(_) => None,
         }
     }
@@ -196,11 +205,16 @@ impl Tensor {
         match &self.data {
             Data::MappedF32(bytes) => self.data = Data::F32(le_floats(bytes).collect()),
             Data::SplatF32 { value, count } => self.data = Data::F32(vec![*value; *count]),
+            Data::Quantized(values) => self.data = Data::F32(values.floats().collect()),
             Data::F32(_) | Data::I64(_) | Data::Bool(_) => {}
         }
         match &mut self.data {
             Data::F32(values) => Some(values),
-            Data::MappedF32(_) | Data::SplatF32 { .. } | Data::I64(_) | Data::Bool(_) => None,
+            Data::MappedF32(_)
+            | Data::SplatF32 { .. }
+            | Data::Quantized(_)
+            | Data::I64(_)
+            | Data::Bool(_) => None,
         }
     }
 
@@ -213,12 +227,25 @@ impl Tensor {
         }
     }
 
+    /// Integers and scales, if the file stores the floats so.
+    #[must_use]
+    pub fn quantized(&self) -> Option<&Quantized> {
+        match &self.data {
+            Data::Quantized(values) => Some(values),
+            _ => None,
+        }
+    }
+
     /// The integers. `None` for other element types.
     #[must_use]
     pub fn i64_values(&self) -> Option<&[i64]> {
         match &self.data {
             Data::I64(values) => Some(values),
-            Data::MappedF32(_) | Data::F32(_) | Data::SplatF32 { .. } | Data::Bool(_) => None,
+            Data::MappedF32(_)
+            | Data::F32(_)
+            | Data::SplatF32 { .. }
+            | Data::Quantized(_)
+            | Data::Bool(_) => None,
         }
     }
 
@@ -227,7 +254,11 @@ impl Tensor {
     pub fn bool_values(&self) -> Option<&[bool]> {
         match &self.data {
             Data::Bool(values) => Some(values),
-            Data::MappedF32(_) | Data::F32(_) | Data::SplatF32 { .. } | Data::I64(_) => None,
+            Data::MappedF32(_)
+            | Data::F32(_)
+            | Data::SplatF32 { .. }
+            | Data::Quantized(_)
+            | Data::I64(_) => None,
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use compiler::calibrate::Calibration;
 use compiler::compile::{Network, program};
 use compiler::options::{Granularity, Logits, Observer, Options};
+use compiler::quantize::Kept;
 use compiler::random_weights::{Replaced, randomize};
 use ir::graph::Graph;
 use ir::onnx::{LoadError, LoadOptions, load, save_qdq};
@@ -12,7 +13,7 @@ use ir::qgraph::{QGraph, QValue};
 use isa::Hardware;
 use isa::program::{Meta, Preprocess, Program, RandomWeights};
 
-use super::args::{CompileArgs, Emit, MethodArgs};
+use super::args::{CompileArgs, Emit, MethodArgs, QuantizeArgs};
 use crate::args::{parse_shape, with_suffix};
 use crate::data::Samples;
 use crate::data::labels::read_names;
@@ -64,7 +65,20 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     for applied in network.applied.iter().filter(|a| a.changes > 0) {
         talk.detail(format_args!("pass {}: {} changes", applied.pass, applied.changes));
     }
-    let (calibration, sample_hashes) = calibrate(&network, args, &options, how.as_ref(), talk)?;
+    let kept = network.kept(&hw);
+    tell_kept(kept.as_ref(), &args.quantize, talk);
+    let (mut calibration, sample_hashes) = match &kept {
+        Some(kept) if kept.open.is_empty() => (Calibration::default(), Vec::new()),
+        _ => calibrate(&network, args, &options, how.as_ref(), talk)?,
+    };
+    if let Some(kept) = &kept {
+        let (summary, found) = (kept.summary(), &calibration.method);
+        // Saved ranges tell already.
+        if !found.starts_with(&summary) {
+            let parts = [summary.as_str(), found].into_iter().filter(|part| !part.is_empty());
+            calibration.method = parts.collect::<Vec<_>>().join("; ");
+        }
+    }
     talk.note(format_args!("calibration: {}", calibration.method));
     if let Some(ranges) = &mut ranges {
         ranges.put(calibration.to_json().as_bytes())?;
@@ -134,6 +148,29 @@ fn tell_replaced(replaced: Replaced, talk: Talk) {
     talk.note(format_args!("random weights: {elements} elements of {tensors} constants replaced"));
     if real > 0 {
         talk.warn(format_args!("{real} of them held real weights, which are not used"));
+    }
+}
+
+/// What the file does not decide, and which flags are of no use where it does.
+fn tell_kept(kept: Option<&Kept>, flags: &QuantizeArgs, talk: Talk) {
+    let Some(kept) = kept else {
+        return;
+    };
+    if kept.open.is_empty() {
+        if flags.data.is_some() || flags.calib_in.is_some() {
+            talk.note("the file decides every scale: no calibration is needed");
+        }
+    } else {
+        talk.note(format_args!("calibrated here: `{}`", kept.open.join("`, `")));
+    }
+    if kept.layers_kept > 0 && (flags.weight_bits != 8 || flags.method.per_tensor) {
+        talk.warn("weights that the file stores as integers keep their width and scales");
+    }
+    if kept.values_kept > 0 && flags.act_bits != 8 {
+        talk.warn("values whose scale the file decides keep their width");
+    }
+    for note in &kept.notes {
+        talk.warn(note);
     }
 }
 

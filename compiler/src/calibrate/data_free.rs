@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use ir::graph::Graph;
 
 use super::moments::propagate;
-use super::observe::observe;
+use super::observe::{observe, split};
 use super::synthetic::{Source, samples};
 use super::{CalibrateError, Calibration, FloatRunner, Range};
 use crate::options::Options;
@@ -47,7 +47,7 @@ pub fn without_data(
         }
     };
     let wanted = wanted(graph);
-    let (inputs, computed) = wanted.split_at(graph.inputs.len());
+    let (inputs, computed) = split(graph, &wanted);
     let mut ranges: BTreeMap<String, Range> =
         inputs.iter().map(|w| (w.name.clone(), input)).collect();
     let moments = propagate(graph, context);

@@ -181,6 +181,11 @@ pub(crate) fn result(graph: &Graph, node: &Node, known: &[Option<Moments>]) -> O
             }
         }
         Op::Clip { lo, hi } => clipped(x, f64::from(*lo), f64::from(*hi)),
+        Op::FakeQuantize { to } => {
+            let (lo, hi) = to.dtype.range();
+            let end = |q: i32| f64::from(to.scale) * f64::from(q - to.zero_point);
+            clipped(x, end(lo), end(hi))
+        }
         // Means of neighbours vary less, but calm regions not at all.
         Op::Interpolate { .. }
         | Op::MaxPool { .. }

@@ -97,6 +97,11 @@ pub(super) fn observe(
     if count == 0 { Err(CalibrateError::NoSamples) } else { Ok((all, count)) }
 }
 
+/// Wanted inputs, and wanted results.
+pub(super) fn split<'a>(graph: &Graph, wanted: &'a [Wanted]) -> (&'a [Wanted], &'a [Wanted]) {
+    wanted.split_at(wanted.iter().take_while(|w| graph.inputs.contains(&w.value)).count())
+}
+
 fn watch(
     graph: &Graph,
     runner: &dyn FloatRunner,
@@ -105,8 +110,8 @@ fn watch(
     wanted: &[Wanted],
 ) -> Result<Vec<Seen>, CalibrateError> {
     check_sample(graph, index, sample)?;
-    // Inputs come from the sample itself; `wanted` lists them first.
-    let (inputs, computed) = wanted.split_at(graph.inputs.len());
+    // Inputs come from the sample itself; `wanted` lists those it wants first.
+    let (inputs, computed) = split(graph, wanted);
     let fetch: Vec<&str> = computed.iter().map(|wanted| wanted.name.as_str()).collect();
     let results = runner
         .run(sample, &fetch)
@@ -118,7 +123,12 @@ fn watch(
             expected: fetch.len(),
         });
     }
-    let pairs = inputs.iter().zip(sample).chain(computed.iter().zip(&results));
+    let given = |wanted: &Wanted| {
+        let position = graph.inputs.iter().position(|&id| id == wanted.value);
+        &sample[position.expect("`split` found it among the inputs")]
+    };
+    let pairs =
+        inputs.iter().map(|wanted| (wanted, given(wanted))).chain(computed.iter().zip(&results));
     pairs
         .map(|(wanted, elements)| {
             let scores = wanted.clipping == Clipping::Forbidden && is_vector(graph, wanted);

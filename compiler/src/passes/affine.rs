@@ -4,10 +4,11 @@
 
 use ir::function::{Function, Primitive, Term};
 use ir::graph::{Graph, Node, Op, ValueId, Window};
+use ir::tensor::{Data, Tensor};
 
 use super::edit::{
-    Insertion, add_constant, add_value, count, floats, free_value_name, name, private_producer,
-    shape,
+    Insertion, add_constant, add_tensor, add_value, count, floats, free_value_name, name,
+    private_producer, shape,
 };
 use super::{Context, Statistics};
 
@@ -107,17 +108,26 @@ fn same_place(graph: &Graph, inner: ValueId, x: ValueId, affine: &Affine) -> boo
 
 fn scale_weights(graph: &mut Graph, maker: usize, scale: &[f64], shift: &[f64]) {
     let Node { name, inputs, .. } = graph.nodes[maker].clone();
-    let weights = floats(graph, inputs[1]).expect("weights are constant");
-    let row = weights.len() / scale.len();
-    let scaled =
-        weights.iter().enumerate().map(|(i, w)| (f64::from(*w) * scale[i / row]) as f32).collect();
+    let weights = scaled(graph, inputs[1], scale);
     let bias = inputs.get(2).map(|&id| floats(graph, id).expect("the bias is constant"));
     let old = |m: usize| bias.as_ref().map_or(0.0, |b| f64::from(b[m]));
     let shifted = (0..scale.len()).map(|m| (old(m) * scale[m] + shift[m]) as f32).collect();
-    let weights_shape = shape(graph, inputs[1]).to_vec();
-    let w = add_constant(graph, format!("{name}/weight"), weights_shape, scaled);
+    let w = add_tensor(graph, format!("{name}/weight"), weights);
     let b = add_constant(graph, format!("{name}/bias"), vec![scale.len()], shifted);
     graph.nodes[maker].inputs = vec![inputs[0], w, b];
+}
+
+/// Weights with row `m` multiplied by `scale[m]`. Those that the file stores as integers keep them.
+fn scaled(graph: &Graph, weights: ValueId, scale: &[f64]) -> Tensor {
+    let tensor = graph.values[weights.0 as usize].constant.as_ref().expect("weights are constant");
+    let quantized = tensor.quantized().and_then(|stored| stored.with_rows_scaled(scale));
+    let data = quantized.map(Data::Quantized).unwrap_or_else(|| {
+        let floats = tensor.f32_values().expect("weights are floats");
+        let row = floats.len() / scale.len();
+        let product = |(i, w): (usize, &f32)| (f64::from(*w) * scale[i / row]) as f32;
+        Data::F32(floats.iter().enumerate().map(product).collect())
+    });
+    Tensor { shape: tensor.shape.clone(), data }
 }
 
 /// A depthwise 1x1 convolution of the map's axis in place of node `index`, or a function. Reshapes and transposes around it bring the

@@ -4,10 +4,11 @@
 //! layer reads the map as it lies, and no data moves.
 
 use ir::graph::{Graph, Node, Op, ValueId, Window};
+use ir::quantized::Quantized;
 use ir::tensor::{Data, Tensor};
 
 use super::affine::POINT;
-use super::edit::{Insertion, add_tensor, add_value, finish, floats, producer, shape};
+use super::edit::{Insertion, add_tensor, add_value, finish, producer, shape};
 use super::{Changes, Context, Pass, PassError};
 use crate::evaluate::{Operand, evaluate};
 
@@ -78,14 +79,21 @@ fn rewrite(graph: &mut Graph, index: usize, map: &Map) {
         let tensor = if is_shared { constant.clone() } else { constant.take() };
         tensor.expect("weights are constant").data
     } else {
-        let flat = floats(graph, node.inputs[1]).expect("weights are constant");
         let mut back = vec![0; 4];
         for (position, &axis) in map.perm.iter().enumerate() {
             back[axis] = position;
         }
-        let operand = Operand { shape: &transposed, data: &flat };
-        let kernels = evaluate(&Op::Transpose { perm: back }, &[operand], &kernel_shape);
-        Data::F32(kernels.expect("transposes are evaluated"))
+        let turn = |data: &[f32]| {
+            let operand = Operand { shape: &transposed, data };
+            let perm = back.clone();
+            let kernels = evaluate(&Op::Transpose { perm }, &[operand], &kernel_shape);
+            kernels.expect("transposes are evaluated")
+        };
+        let weights = graph.values[node.inputs[1].0 as usize].constant.as_ref();
+        let weights = weights.expect("weights are constant");
+        let quantized = weights.quantized().and_then(|stored| turned(stored, m, &turn));
+        let floats = || Data::F32(turn(&weights.f32_values().expect("weights are floats")));
+        quantized.map(Data::Quantized).unwrap_or_else(floats)
     };
     let kernels = Tensor::new(kernel_shape, kernels).expect("the map has the elements of a row");
     let w = add_tensor(graph, format!("{}/kernel", node.name), kernels);
@@ -98,6 +106,17 @@ fn rewrite(graph: &mut Graph, index: usize, map: &Map) {
     row.node(Node { name: node.name.clone(), op, inputs, output: image });
     row.unary("flatten", Op::Reshape, image, &result_shape);
     row.end_with(node.output);
+}
+
+/// Rows of integers with their elements in another order, as far as floats hold them.
+fn turned(stored: &Quantized, rows: usize, turn: &dyn Fn(&[f32]) -> Vec<f32>) -> Option<Quantized> {
+    let scales = stored.row_scales(rows)?;
+    if stored.integers().iter().any(|q| q.unsigned_abs() >= 1 << f32::MANTISSA_DIGITS) {
+        return None;
+    }
+    let integers: Vec<f32> = stored.integers().iter().map(|&q| q as f32).collect();
+    let turned = turn(&integers).into_iter().map(|q| q as i32).collect();
+    Quantized::new(turned, scales, integers.len() / rows)
 }
 
 #[cfg(test)]
@@ -119,6 +138,30 @@ mod tests {
             assert_eq!(changes, Changes(1));
             assert!(after.nodes.iter().all(|n| n.op != Op::Dense));
             assert_eq!(check_pass(&PASS, &after).1, Changes(0));
+        }
+    }
+
+    #[test]
+    fn integers_stay() {
+        for perm in [vec![0, 1, 2, 3], vec![0, 2, 3, 1]] {
+            let mut b = Build::new(42);
+            let s = [1, 3, 4, 5];
+            let x = b.input(&s);
+            let turned: Vec<usize> = perm.iter().map(|&i| s[i]).collect();
+            let y = b.op(Op::Transpose { perm }, &[x], &turned);
+            let y = b.op(Op::Reshape, &[y], &[1, 60]);
+            let y = b.dense(y, 7);
+            let mut graph = b.finish(&[y]);
+            let weights = graph.nodes[2].inputs[1].0 as usize;
+            let integers = (0..420).map(|i| i % 255 - 127).collect();
+            let scales = (1..8).map(|i| i as f32 * 0.01).collect();
+            let stored = Quantized::new(integers, scales, 60).unwrap();
+            let tensor = Tensor::new(vec![7, 60], Data::Quantized(stored)).unwrap();
+            graph.values[weights].constant = Some(tensor);
+            let (after, _) = check_pass(&PASS, &graph);
+            let conv = after.nodes.iter().find(|n| matches!(n.op, Op::Conv { .. })).unwrap();
+            let kernel = after.values[conv.inputs[1].0 as usize].constant.as_ref().unwrap();
+            assert!(kernel.quantized().unwrap().row_scales(7).is_some());
         }
     }
 

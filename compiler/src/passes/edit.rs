@@ -181,6 +181,7 @@ pub(super) fn is_arithmetic(op: &Op) -> bool {
         | Op::ReduceMean { .. } => true,
         Op::Unary { .. }
         | Op::Clip { .. }
+        | Op::FakeQuantize { .. }
         | Op::MaxPool { .. }
         | Op::Concat { .. }
         | Op::Reshape

@@ -114,6 +114,7 @@ fn of_node(op: &Op, mut operands: Vec<Vec<Term>>) -> Option<Result<Function, Fun
         | Op::Reshape
         | Op::Transpose { .. }
         | Op::Gather { .. }
+        | Op::FakeQuantize { .. }
         | Op::Pad { .. }
         | Op::Softmax { .. } => return None,
     };

@@ -76,6 +76,7 @@ fn hoist(graph: &mut Graph, index: usize) -> Option<usize> {
         | Op::Unary { .. }
         | Op::AveragePool { .. }
         | Op::ReduceMean { .. }
+        | Op::FakeQuantize { .. }
         | Op::Pad { .. }
         | Op::Softmax { .. } => None,
     }

@@ -73,8 +73,13 @@ fn merged(graph: &Graph, index: usize) -> Option<(Op, ValueId)> {
 }
 
 fn never_negative(graph: &Graph, x: ValueId) -> bool {
-    let maker = producer(graph, x).map(|index| &graph.nodes[index].op);
-    matches!(maker, Some(Op::Clip { lo, .. }) if *lo >= 0.0)
+    let maker = producer(graph, x).map(|index| &graph.nodes[index]);
+    match maker.map(|node| (&node.op, &node.inputs)) {
+        Some((Op::Clip { lo, .. }, _)) => *lo >= 0.0,
+        // Rounding keeps zero, and the order.
+        Some((Op::FakeQuantize { .. }, inputs)) => never_negative(graph, inputs[0]),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

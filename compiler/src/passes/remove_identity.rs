@@ -48,6 +48,7 @@ fn is_identity(graph: &Graph, node: &Node) -> bool {
         | Op::Dense
         | Op::Lrn { .. }
         | Op::BatchNorm { .. }
+        | Op::FakeQuantize { .. }
         | Op::Softmax { .. } => false,
     }
 }

@@ -119,6 +119,7 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
         | Op::Dense
         | Op::Unary { .. }
         | Op::Clip { .. }
+        | Op::FakeQuantize { .. }
         | Op::Concat { .. }
         | Op::Reshape
         | Op::Transpose { .. }
@@ -141,6 +142,7 @@ fn activations(node: &Node) -> &[ValueId] {
         | Op::Min
         | Op::Unary { .. }
         | Op::Clip { .. }
+        | Op::FakeQuantize { .. }
         | Op::Interpolate { .. }
         | Op::Lrn { .. }
         | Op::MaxPool { .. }

@@ -153,6 +153,7 @@ impl<'a> Emitter<'a> {
             Op::Unary { function } => self.unary(group, function),
             Op::PRelu => self.prelu(group),
             Op::Clip { .. } => self.clip(group),
+            Op::FakeQuantize { .. } => self.round(group),
             &Op::Lrn { size, alpha, beta, bias } => self.lrn(group, size, [alpha, beta, bias]),
             Op::Interpolate { axes } => self.interpolate(group, axes),
             Op::MaxPool { window } => {
@@ -404,6 +405,7 @@ pub(super) fn onnx_name(op: &Op) -> Cow<'static, str> {
         Op::Sub => "Sub",
         Op::Mul => "Mul",
         Op::Clip { .. } => "Clip",
+        Op::FakeQuantize { .. } => "QuantizeLinear",
         Op::Interpolate { .. } => "Resize",
         Op::Lrn { .. } => "LRN",
         Op::MaxPool { .. } => "MaxPool",

@@ -1,11 +1,16 @@
-//! Which activation becomes the saturation of which operator.
+//! Which activation becomes the saturation of which operator, and which values are stored as the file says.
+
+use std::collections::BTreeMap;
 
 use ir::graph::{Graph, Node, Op, ValueId};
+use ir::quantized::Encoding;
 
-/// Nodes of a graph grouped with the clip that follows them.
+/// Nodes of a graph grouped with the clip and the rounding that follow them.
 pub(super) struct Fusion {
     /// Per node: the value that its group computes, and the bounds of the clip in it.
     groups: Vec<Option<(ValueId, Clip)>>,
+    /// How the file stores inputs and results of groups, where it says so.
+    decided: BTreeMap<ValueId, Encoding>,
 }
 
 /// Real bounds of a result.
@@ -23,31 +28,57 @@ impl Clip {
 }
 
 impl Fusion {
-    /// Fuses every clip whose operand is computed for it alone by an operator that saturates.
+    /// Fuses every clip whose operand is computed for it alone by an operator that saturates, and every rounding whose operand
+    /// is computed for it alone by an operator whose result may have any scale.
     pub(super) fn of(graph: &Graph) -> Fusion {
         let mut uses = vec![0usize; graph.values.len()];
         for id in graph.nodes.iter().flat_map(|node| &node.inputs).chain(&graph.outputs) {
             uses[id.0 as usize] += 1;
         }
-        let mut maker = vec![None; graph.values.len()];
+        // Who can take in a clip of the value, and who a rounding.
+        let mut clips = vec![None; graph.values.len()];
+        let mut rounds = vec![None; graph.values.len()];
         let mut groups: Vec<Option<(ValueId, Clip)>> = Vec::new();
+        let mut decided = BTreeMap::new();
         for (index, node) in graph.nodes.iter().enumerate() {
-            let clip = match node.op {
-                Op::Clip { lo, hi } => Clip { lo: f64::from(lo), hi: f64::from(hi) },
-                _ => Clip::NONE,
-            };
             let x = node.inputs[0].0 as usize;
-            let host = maker[x].filter(|_| clip != Clip::NONE && uses[x] == 1);
-            match host {
-                Some(host) => {
-                    groups.push(None);
-                    groups[host] = Some((node.output, clip));
+            let alone = uses[x] == 1;
+            match node.op {
+                Op::Clip { lo, hi } => {
+                    let clip = Clip { lo: f64::from(lo), hi: f64::from(hi) };
+                    let host = clips[x].filter(|_| alone && clip != Clip::NONE);
+                    groups.push(host.is_none().then_some((node.output, clip)));
+                    if let Some(host) = host {
+                        groups[host] = Some((node.output, clip));
+                    }
+                    rounds[node.output.0 as usize] = Some(host.unwrap_or(index));
                 }
-                None => groups.push(Some((node.output, clip))),
+                Op::FakeQuantize { to } => {
+                    let host: Option<usize> = rounds[x].filter(|_| alone);
+                    groups.push(host.is_none().then_some((node.output, Clip::NONE)));
+                    if let Some(host) = host {
+                        let clip = groups[host].map_or(Clip::NONE, |(_, clip)| clip);
+                        groups[host] = Some((node.output, clip));
+                    } else if graph.inputs.contains(&node.inputs[0]) {
+                        // What reads an input first decides how it is stored.
+                        decided.entry(node.inputs[0]).or_insert(to);
+                    }
+                    decided.insert(node.output, to);
+                }
+                _ => {
+                    groups.push(Some((node.output, Clip::NONE)));
+                    let y = node.output.0 as usize;
+                    clips[y] = saturates(&node.op).then_some(index);
+                    rounds[y] = any_scale(&node.op).then_some(index);
+                }
             }
-            maker[node.output.0 as usize] = saturates(&node.op).then_some(index);
         }
-        Fusion { groups }
+        Fusion { groups, decided }
+    }
+
+    /// How the file stores the value, an input or a result of a group, if it says so.
+    pub(super) fn decided(&self, value: ValueId) -> Option<Encoding> {
+        self.decided.get(&value).copied()
     }
 
     /// Nodes that remain, with the value each computes and its bounds.
@@ -78,6 +109,7 @@ fn saturates(op: &Op) -> bool {
         | Op::BatchNorm { .. }
         | Op::ConvTranspose { .. }
         | Op::Clip { .. }
+        | Op::FakeQuantize { .. }
         | Op::MaxPool { .. }
         | Op::ReduceMean { .. }
         | Op::Concat { .. }
@@ -86,6 +118,17 @@ fn saturates(op: &Op) -> bool {
         | Op::Pad { .. }
         | Op::Gather { .. }
         | Op::Softmax { .. } => false,
+    }
+}
+
+/// Operators whose results may be stored at any scale, without another step.
+fn any_scale(op: &Op) -> bool {
+    match op {
+        Op::Unary { .. } | Op::Concat { .. } => true,
+        Op::Pad { value, .. } => *value != 0.0,
+        // Interpolation keeps the scale of what it interpolates.
+        Op::Interpolate { .. } => false,
+        other => saturates(other),
     }
 }
 

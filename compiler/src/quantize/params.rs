@@ -4,6 +4,7 @@
 
 use ir::function::{Function, Primitive, Term};
 use ir::qgraph::{Bounds, QType};
+use ir::quantized::Encoding;
 
 use super::fusion::Clip;
 use crate::calibrate::Range;
@@ -111,6 +112,13 @@ impl Storage {
     pub(crate) fn steps(self) -> f64 {
         let (lo, hi) = self.ends();
         f64::from(hi) - f64::from(lo)
+    }
+}
+
+impl From<Encoding> for Params {
+    fn from(encoding: Encoding) -> Params {
+        let Encoding { dtype, scale, zero_point } = encoding;
+        Params { dtype, scale: scale.into(), zero_point }
     }
 }
 

@@ -11,7 +11,7 @@ use ir::qgraph::QType;
 use super::emit::{NODE_STEP, uncut};
 use super::fusion::Fusion;
 use super::params::{Grid, Params, SOFTMAX, Storage, ends_in_sigmoid, sigmoid};
-use super::sharing::{Sets, Wanted, wanted};
+use super::sharing::{Sets, Wanted, stored, wanted};
 use super::{Arithmetic, QuantizeError, plateaus};
 use crate::calibrate::{Calibration, Range};
 
@@ -38,6 +38,10 @@ enum Scale {
 }
 
 impl Scale {
+    fn is_fixed(&self) -> bool {
+        matches!(self, Scale::Fixed(_))
+    }
+
     fn range(&self) -> Range {
         match self {
             Scale::Fixed(params) => params.range(),
@@ -83,9 +87,12 @@ pub(super) fn assign(
     if !missing.is_empty() {
         return Err(QuantizeError::MissingRanges { names: missing });
     }
+    let decided = decide(graph, fusion, &mut sets, &mut scales);
     for (node, result, _) in fusion.nodes(graph) {
+        if decided.contains(&sets.find(result)) {
+            continue;
+        }
         match node.op {
-            Op::Softmax { .. } => scales[sets.find(result)] = Some(Scale::Fixed(SOFTMAX)),
             Op::Unary { ref function } if ends_in_sigmoid(function) => {
                 scales[sets.find(result)] = Some(Scale::Fixed(sigmoid(storage.dtype)));
             }
@@ -130,6 +137,41 @@ fn resolved(scale: Scale, storage: Storage) -> Params {
         Scale::Fixed(params) => params,
         Scale::Covers { range, grid, .. } => Params::covering(range, storage, grid),
     }
+}
+
+/// Sets the scales that the file decides, and those of softmax, whose results have only one; their sets.
+fn decide(
+    graph: &Graph,
+    fusion: &Fusion,
+    sets: &mut Sets,
+    scales: &mut [Option<Scale>],
+) -> BTreeSet<usize> {
+    for value in stored(graph, fusion) {
+        if let Some(encoding) = fusion.decided(value) {
+            scales[sets.find(value)] = Some(Scale::Fixed(encoding.into()));
+        }
+    }
+    let nodes: Vec<(&Node, ValueId)> = fusion.nodes(graph).map(|(node, y, _)| (node, y)).collect();
+    for (node, result) in &nodes {
+        if matches!(node.op, Op::Softmax { .. }) {
+            scales[sets.find(*result)] = Some(Scale::Fixed(SOFTMAX));
+        }
+    }
+    // From the last one, so that operands of operands follow.
+    for (node, result) in nodes.iter().rev() {
+        let y = sets.find(*result);
+        if !matches!(node.op, Op::Concat { .. }) || scales[y].is_none_or(|s| !s.is_fixed()) {
+            continue;
+        }
+        for &x in &node.inputs {
+            let root = sets.find(x);
+            if root != y && scales[root].is_none_or(|scale| !scale.is_fixed()) {
+                sets.join(y, root);
+            }
+        }
+    }
+    let fixed = |&root: &usize| scales[root].is_some_and(|scale| scale.is_fixed());
+    (0..scales.len()).filter(fixed).collect()
 }
 
 /// Gives the result of a concatenation (or of padding with `border`) a scale for all operands, and that scale to each

@@ -47,6 +47,20 @@ impl Sets {
         self.parent[b] = a;
     }
 
+    /// The values whose set has a scale that the file decides: their own, that of what they move, or that of a concatenation
+    /// which is theirs to take.
+    pub(super) fn decided(&self, graph: &Graph, fusion: &Fusion) -> BTreeSet<ValueId> {
+        let known = stored(graph, fusion).filter(|&value| fusion.decided(value).is_some());
+        let mut roots: BTreeSet<usize> = known.map(|value| self.find(value)).collect();
+        // From the last one, so that operands of operands follow.
+        for (node, result, _) in fusion.nodes(graph).collect::<Vec<_>>().into_iter().rev() {
+            if matches!(node.op, Op::Concat { .. }) && roots.contains(&self.find(result)) {
+                roots.extend(node.inputs.iter().map(|&x| self.find(x)));
+            }
+        }
+        stored(graph, fusion).filter(|&value| roots.contains(&self.find(value))).collect()
+    }
+
     /// Sets of the values that share stored integers.
     pub(super) fn of(graph: &Graph, fusion: &Fusion) -> Sets {
         let mut sets = Sets { parent: (0..graph.values.len()).collect() };
@@ -56,6 +70,8 @@ impl Sets {
                 Op::Interpolate { .. } => true,
                 Op::MaxPool { .. } | Op::Reshape | Op::Transpose { .. } | Op::Gather { .. } => true,
                 Op::Pad { value, .. } => value == 0.0,
+                // An input's own rounding.
+                Op::FakeQuantize { .. } => fusion.decided(node.inputs[0]) == fusion.decided(result),
                 _ => false,
             };
             if moves {
@@ -67,12 +83,21 @@ impl Sets {
     }
 }
 
-/// The values whose ranges [`quantize`](super::quantize) needs, in graph order: inputs, then results of arithmetic.
-/// `graph` must have been through the passes.
+/// Values that the network must store, in graph order: inputs and results.
+pub(super) fn stored<'a>(
+    graph: &'a Graph,
+    fusion: &'a Fusion,
+) -> impl Iterator<Item = ValueId> + 'a {
+    graph.inputs.iter().copied().chain(fusion.nodes(graph).map(|(_, result, _)| result))
+}
+
+/// The values whose ranges [`quantize`](super::quantize) needs, in graph order: inputs, then results of arithmetic. Those whose
+/// scale the file decides are not among them. `graph` must have been through the passes.
 #[must_use]
 pub fn wanted(graph: &Graph) -> Vec<Wanted> {
     let fusion = Fusion::of(graph);
     let mut sets = Sets::of(graph, &fusion);
+    let decided = sets.decided(graph, &fusion);
     for (node, result, _) in fusion.nodes(graph) {
         if matches!(node.op, Op::Concat { .. }) {
             for &x in &node.inputs {
@@ -90,6 +115,7 @@ pub fn wanted(graph: &Graph) -> Vec<Wanted> {
     let arithmetic =
         fusion.nodes(graph).filter(|(node, ..)| has_own_range(&node.op)).map(|(_, y, _)| y);
     (graph.inputs.iter().copied().chain(arithmetic))
+        .filter(|value| !decided.contains(value))
         .map(|value| {
             let name = graph.values[value.0 as usize].name.clone();
             let decisive = decisive.contains(&sets.find(value));
@@ -114,7 +140,9 @@ fn has_own_range(op: &Op) -> bool {
         | Op::Clip { .. }
         | Op::AveragePool { .. } => true,
         Op::Unary { function } => !ends_in_sigmoid(function),
-        Op::BatchNorm { .. }
+        // Its scale is decided.
+        Op::FakeQuantize { .. }
+        | Op::BatchNorm { .. }
         | Op::ConvTranspose { .. }
         | Op::Interpolate { .. }
         | Op::MaxPool { .. }

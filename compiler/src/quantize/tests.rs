@@ -1,6 +1,7 @@
 //! Whole networks: quantized, run by the integer runtime, compared with float.
 
 mod functions;
+mod given;
 mod lrn;
 mod movement;
 mod pools;

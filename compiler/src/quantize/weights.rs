@@ -5,6 +5,8 @@
 //! accumulator, because a coarser weight costs little and a wrong bias or a wrap costs everything. On a machine with
 //! coarse multipliers it is rounded so that the multiplier is exact: the weights, rounded anyway, take the error.
 
+pub(super) mod given;
+
 use isa::numerics::accumulator_bound;
 
 use super::params::{Params, ceil_significant, storable};

@@ -10,13 +10,14 @@ use rand::SeedableRng;
 use crate::Rng;
 
 /// Float graphs that hold every operator at least once.
-pub(super) const FLOAT_GRAPHS: [&str; 6] = [
+pub(super) const FLOAT_GRAPHS: [&str; 7] = [
     include_str!("networks/conv.gir"),
     include_str!("networks/dense.gir"),
     include_str!("networks/movement.gir"),
     include_str!("networks/functions.gir"),
     include_str!("networks/resize.gir"),
     include_str!("networks/constants.gir"),
+    include_str!("networks/quantized.gir"),
 ];
 
 /// The first of them.

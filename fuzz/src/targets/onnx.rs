@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use ir::graph::Graph;
-use ir::onnx::ops::OPS;
+use ir::onnx::ops::{MICROSOFT, OPS};
 use ir::onnx::proto::ModelProto;
 use ir::onnx::{LoadOptions, load_bytes, save};
 use prost::Message;
@@ -74,5 +74,6 @@ fn mutate(bytes: &mut Vec<u8>, rng: &mut Rng, change: &mut Change<'_>) {
 }
 
 fn dictionary() -> Vec<String> {
-    OPS.iter().map(|op| op.name.to_owned()).collect()
+    let names = OPS.iter().chain(MICROSOFT).map(|op| op.name.to_owned());
+    names.chain(["com.microsoft".to_owned()]).collect()
 }

@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::NodeError;
 use super::external::External;
+use super::integers::{IntType, Integers};
 use super::names::UsedNames;
 use super::tensor::{Budget, MAX_RANK, OverLimit};
 use crate::graph::{Graph, Node, Op, Value, ValueId};
 use crate::infer::{Rule, infer};
+use crate::quantized::Encoding;
 use crate::tensor::{DType, Data, Tensor};
 
 /// Index of a [`Slot`].
@@ -36,6 +38,12 @@ pub(super) struct Builder {
     names: BTreeMap<String, SlotId>,
     /// Constant matrices known to be the transpose of another one, both ways.
     transposed: BTreeMap<SlotId, SlotId>,
+    /// Computed slots that are integers in the file.
+    integers: BTreeMap<SlotId, Integers>,
+    /// What the integers in inputs of the graph mean, as far as somebody has said.
+    pub(super) explained: BTreeMap<ValueId, Encoding>,
+    /// Types of integer constants.
+    int_types: BTreeMap<SlotId, IntType>,
     used_value_names: UsedNames,
     used_node_names: UsedNames,
 }
@@ -62,6 +70,9 @@ impl Builder {
             slots: Vec::new(),
             names: BTreeMap::new(),
             transposed: BTreeMap::new(),
+            integers: BTreeMap::new(),
+            explained: BTreeMap::new(),
+            int_types: BTreeMap::new(),
             used_value_names: UsedNames::new(value_names),
             used_node_names: UsedNames::new(node_names),
         }
@@ -161,6 +172,26 @@ impl Builder {
         self.transposed.get(&slot).copied()
     }
 
+    /// What the integers in a computed slot mean; `None` for floats and constants.
+    pub(super) fn integers(&self, slot: SlotId) -> Option<Integers> {
+        self.integers.get(&slot).copied()
+    }
+
+    /// Remembers what the integers in a slot mean.
+    pub(super) fn note_integers(&mut self, slot: SlotId, integers: Integers) {
+        self.integers.insert(slot, integers);
+    }
+
+    /// Type of an integer constant, where it is known.
+    pub(super) fn int_type(&self, slot: SlotId) -> Option<IntType> {
+        self.int_types.get(&slot).copied()
+    }
+
+    /// Remembers the type of an integer constant.
+    pub(super) fn note_int_type(&mut self, slot: SlotId, int: IntType) {
+        self.int_types.insert(slot, int);
+    }
+
     /// A graph input.
     pub(super) fn add_input(&mut self, name: &str, shape: Vec<usize>) -> ValueId {
         let id = self.add_value(Value {
@@ -173,7 +204,8 @@ impl Builder {
         id
     }
 
-    fn add_value(&mut self, value: Value) -> ValueId {
+    /// A value that some node is about to compute, or a constant.
+    pub(super) fn add_value(&mut self, value: Value) -> ValueId {
         let id = u32::try_from(self.graph.values.len())
             .expect("a file of 2^32 values does not fit memory");
         self.graph.values.push(value);

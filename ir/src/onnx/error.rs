@@ -387,6 +387,16 @@ pub enum NodeError {
         /// Element type expected.
         expected: DType,
     },
+    /// Scales, zero points or integers that do not go together.
+    #[error("`{tensor}` is {found}, expected {expected}")]
+    Quantization {
+        /// Name of the tensor.
+        tensor: String,
+        /// What was found.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
     /// An attribute or constant that a function cannot have.
     #[error(transparent)]
     Function(#[from] FunctionError),

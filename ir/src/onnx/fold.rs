@@ -74,6 +74,10 @@ pub(super) fn select(data: &Data, positions: impl Iterator<Item = usize>) -> Dat
         Data::Bool(values) => Data::Bool(positions.map(|p| values[p]).collect()),
         Data::F32(values) => Data::F32(positions.map(|p| values[p]).collect()),
         Data::SplatF32 { value, .. } => Data::SplatF32 { value: *value, count: positions.count() },
+        Data::Quantized(values) => {
+            let floats: Vec<f32> = values.floats().collect();
+            Data::F32(positions.map(|p| floats[p]).collect())
+        }
         Data::MappedF32(bytes) => {
             let chunks = bytes.as_chunks::<4>().0;
             Data::F32(positions.map(|p| f32::from_le_bytes(chunks[p])).collect())

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::builder::{Builder, SlotId};
 use super::error::{ImportError, NodeError, TensorProtoError, Unsupported};
 use super::external::External;
-use super::load::is_standard_domain;
+use super::integers::{IntType, Integers, Reading, reading, round_inputs};
 use super::node::{NodeCtx, Refusal};
-use super::ops::{OpSpec, find};
+use super::ops::{OpSpec, find_in};
 use super::order::{needed_nodes, node_label, reads};
 use super::proto::{DataType, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use super::shapes::{Declared, Symbols, all_names};
@@ -107,7 +107,11 @@ impl Import<'_> {
                         "constant `{name}`: float64 elements are rounded to float32"
                     ));
                 }
-                Ok(self.builder.constant_slot(name, decoded.tensor))
+                let slot = self.builder.constant_slot(name, decoded.tensor);
+                if let Some(int) = IntType::of(tensor.data_type) {
+                    self.builder.note_int_type(slot, int);
+                }
+                Ok(slot)
             }
             Err(error @ TensorProtoError::ElementType(_)) => {
                 self.refuse(name, "initializer", &error.to_string(), "");
@@ -131,9 +135,15 @@ impl Import<'_> {
         for (index, input) in inputs.into_iter().enumerate() {
             let shape = symbols.shape(index)?;
             let element_type = element_type(input);
-            let slot = if element_type == DataType::Float as i32 {
+            let int = IntType::of(element_type).filter(|int| *int != IntType::INT32);
+            let slot = if element_type == DataType::Float as i32 || int.is_some() {
                 let id = self.builder.add_input(&input.name, shape);
-                self.builder.value_slot(id)
+                let slot = self.builder.value_slot(id);
+                if let Some(int) = int {
+                    self.builder.note_integers(slot, Integers::Open(int));
+                    self.tell_real("input", &input.name, int);
+                }
+                slot
             } else {
                 let reason = format!(
                     "element type {} is not supported, expected float",
@@ -145,6 +155,13 @@ impl Import<'_> {
             self.define(&input.name, slot)?;
         }
         Ok(symbols.extents())
+    }
+
+    fn tell_real(&mut self, end: &str, name: &str, int: IntType) {
+        self.warnings.push(format!(
+            "{end} `{name}` holds {} integers in the file; here it holds the real values they stand for",
+            int.name()
+        ));
     }
 
     fn define(&mut self, name: &str, slot: SlotId) -> Result<(), ImportError> {
@@ -199,8 +216,7 @@ impl Import<'_> {
     ) -> Result<Option<GraphProto>, ImportError> {
         let inputs = self.input_slots(node, &name)?;
         let op = &node.op_type;
-        let spec = if is_standard_domain(&node.domain) { find(op) } else { None };
-        let Some(spec) = spec else {
+        let Some(spec) = find_in(&node.domain, op) else {
             let (reason, suggestion) = explain_unknown(self.model, node);
             self.refuse(&name, op, &reason, &suggestion);
             return Ok(None);
@@ -283,7 +299,11 @@ impl Import<'_> {
             if let Some(id) = self.builder.operand(slot) {
                 self.builder.graph.outputs.push(id);
             }
+            if let Some(integers) = self.builder.integers(slot) {
+                self.tell_real("output", &output.name, integers.int());
+            }
         }
+        round_inputs(&mut self.builder);
         if self.unsupported.is_empty() {
             Ok(self.builder.graph)
         } else {
@@ -327,14 +347,24 @@ fn import_node(
         return Ok(());
     }
     let all_constant = (0..ctx.n_inputs()).all(|i| !ctx.has_input(i) || ctx.constant(i).is_some());
+    let reading = reading(ctx.builder, spec, &ctx.inputs);
+    if let Reading::Refused(reason) = reading {
+        let suggestion =
+            "put DequantizeLinear in front of it, and QuantizeLinear behind".to_owned();
+        return Err(Refusal::Unsupported { reason, suggestion });
+    }
     match (spec.fold, spec.import) {
-        (Some(fold), _) if all_constant => fold(ctx),
-        (_, Some(import)) => import(ctx),
+        (Some(fold), _) if all_constant => fold(ctx)?,
+        (_, Some(import)) => import(ctx)?,
         (_, None) => Err(Refusal::Unsupported {
             reason: "it is taken only where its operands are constant".to_owned(),
             suggestion: "simplify the model before export, for example with onnxsim".to_owned(),
-        }),
+        })?,
     }
+    if let Reading::Moves(integers) = reading {
+        ctx.note_all_integers(integers);
+    }
+    Ok(())
 }
 
 fn element_type(info: &ValueInfoProto) -> i32 {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::ops::{OPS, OpSpec};
+use super::ops::{MICROSOFT, OPS, OpSpec};
 use super::unsupported::FAMILIES;
 use super::{NEWEST_OPSET, OLDEST_OPSET};
 
@@ -13,7 +13,8 @@ pub fn supported_ops_manual() -> String {
     let _ = write!(
         text,
         "# Supported ONNX operators\n\n\
-         Models of operator set {OLDEST_OPSET} to {NEWEST_OPSET} are read. Values computed at run time are float32; \
+         Models of operator set {OLDEST_OPSET} to {NEWEST_OPSET} are read. Values computed at run time are float32, or integers that QuantizeLinear made of such: a model that is quantized already keeps its scales, \
+         weights and biases. Integers may be moved (Reshape, Transpose, Concat, MaxPool ..) before DequantizeLinear reads them; \
          every shape is known after the symbolic extents of the inputs are fixed (`--shape NAME=EXTENT`, \
          `--shape INPUT:AXIS=EXTENT` or `--shape INPUT=1x3x224x224`; a leading one is the batch and defaults to 1). A node that breaks a constraint is reported with the text below, together with all \
          others.\n\n\
@@ -22,10 +23,12 @@ pub fn supported_ops_manual() -> String {
          | Operator | Versions | Constants | Attributes | Constraints |\n\
          | --- | --- | --- | --- | --- |\n"
     );
-    for spec in OPS {
+    let rows = OPS.iter().map(|spec| ("", spec));
+    let rows = rows.chain(MICROSOFT.iter().map(|spec| ("com.microsoft.", spec)));
+    for (domain, spec) in rows {
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} |",
+            "| {domain}{} | {} | {} | {} | {} |",
             spec.name,
             join(spec.versions.iter().map(ToString::to_string), ", "),
             constants(spec),

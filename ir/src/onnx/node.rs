@@ -1,5 +1,7 @@
 //! One ONNX node being imported: typed access to operands and attributes, and the ways to answer.
 
+mod integers;
+
 use std::collections::BTreeSet;
 
 use super::attributes::Attributes;
@@ -451,6 +453,9 @@ fn transpose_matrix(node: &NodeCtx<'_>, index: usize) -> Result<Tensor, NodeErro
         return Ok(Tensor::new(vec![columns, rows], data)?);
     }
     node.builder.budget.take(count, 4)?;
+    if let Some(turned) = tensor.quantized().and_then(|values| values.transposed(rows)) {
+        return Ok(Tensor::new(vec![columns, rows], Data::Quantized(turned))?);
+    }
     let values = tensor.f32_values().unwrap_or_default();
     let mut transposed = Vec::with_capacity(count);
     for column in 0..columns {

@@ -19,6 +19,7 @@ mod depth_to_space;
 mod dropout;
 mod elementwise;
 mod expand;
+mod expansion;
 mod extremum;
 mod function;
 mod gather;
@@ -31,6 +32,9 @@ mod matmul;
 mod max_pool;
 mod pad;
 mod prelu;
+mod qlinear;
+mod qlinear_unweighted;
+mod quantize;
 mod range;
 mod reduce;
 mod reduce_mean;
@@ -48,6 +52,7 @@ mod window;
 
 pub(super) use conv_transpose::swap_channels;
 
+use super::load::is_standard_domain;
 use super::node::{Imported, NodeCtx, Refusal};
 
 /// What the importer knows of one ONNX operator.
@@ -108,6 +113,7 @@ pub static OPS: &[OpSpec] = &[
     scan::CUM_PROD,
     scan::CUM_SUM,
     depth_to_space::DEPTH_TO_SPACE,
+    quantize::DEQUANTIZE_LINEAR,
     elementwise::DIV,
     dropout::DROPOUT,
     function::ELU,
@@ -152,6 +158,9 @@ pub static OPS: &[OpSpec] = &[
     prelu::PRELU,
     pad::PAD,
     function::POW,
+    qlinear::QLINEAR_CONV,
+    qlinear::QLINEAR_MAT_MUL,
+    quantize::QUANTIZE_LINEAR,
     range::RANGE,
     function::RECIPROCAL,
     reduce::REDUCE_L1,
@@ -202,7 +211,32 @@ pub static OPS: &[OpSpec] = &[
     compare::XOR,
 ];
 
-/// The entry of an operator.
+/// Operators of ONNX Runtime's own domain, `com.microsoft`, that are taken, by name.
+pub static MICROSOFT: &[OpSpec] = &[
+    OpSpec { versions: &[1], ..quantize::DEQUANTIZE_LINEAR },
+    qlinear::QGEMM,
+    qlinear_unweighted::QLINEAR_ADD,
+    qlinear_unweighted::QLINEAR_AVERAGE_POOL,
+    qlinear_unweighted::QLINEAR_CONCAT,
+    qlinear_unweighted::QLINEAR_GLOBAL_AVERAGE_POOL,
+    qlinear_unweighted::QLINEAR_LEAKY_RELU,
+    qlinear_unweighted::QLINEAR_MUL,
+    qlinear_unweighted::QLINEAR_REDUCE_MEAN,
+    qlinear_unweighted::QLINEAR_SIGMOID,
+    qlinear_unweighted::QLINEAR_SOFTMAX,
+    OpSpec { versions: &[1], ..quantize::QUANTIZE_LINEAR },
+];
+
+/// The entry of an operator of a domain.
+pub(super) fn find_in(domain: &str, name: &str) -> Option<&'static OpSpec> {
+    match domain {
+        "com.microsoft" => MICROSOFT.iter().find(|spec| spec.name == name),
+        _ if is_standard_domain(domain) => find(name),
+        _ => None,
+    }
+}
+
+/// The entry of a standard operator.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static OpSpec> {
     OPS.iter().find(|spec| spec.name == name)

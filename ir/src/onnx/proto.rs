@@ -264,6 +264,10 @@ pub enum DataType {
     Complex128 = 15,
     /// bfloat16.
     Bfloat16 = 16,
+    /// Unsigned integers of 4 bits, two in a byte.
+    Uint4 = 21,
+    /// Signed integers of 4 bits, two in a byte.
+    Int4 = 22,
 }
 
 /// A sparse constant; only counted, because it is not supported.

@@ -10,6 +10,7 @@
 mod interpolate;
 mod lrn;
 mod pool;
+mod quantize;
 
 use std::collections::BTreeSet;
 
@@ -177,6 +178,7 @@ impl<'a> Writer<'a> {
             Op::PRelu => self.push(node, "PRelu", inputs, Vec::new()),
             Op::Unary { function } => self.unary(node, inputs, function),
             Op::Clip { lo, hi } => self.clip(node, inputs, *lo, *hi),
+            Op::FakeQuantize { to } => self.fake_quantize(node, inputs, *to),
             Op::MaxPool { window } => {
                 self.push(node, "MaxPool", inputs, self.pool_attributes(node, window))
             }

@@ -113,6 +113,10 @@ pub(super) fn decode(
         Ok(DataType::Bool) => Data::Bool(source.elements(u8::from_le_bytes, |v| v != 0)?),
         Ok(DataType::Uint32) => Data::I64(source.unsigned(|b| u64::from(u32::from_le_bytes(b)))?),
         Ok(DataType::Uint64) => Data::I64(source.unsigned(u64::from_le_bytes)?),
+        Ok(DataType::Int4) => {
+            Data::I64(source.nibbles(|nibble| i64::from((nibble << 4).cast_signed() >> 4))?)
+        }
+        Ok(DataType::Uint4) => Data::I64(source.nibbles(i64::from)?),
         Ok(DataType::Undefined | DataType::String | DataType::Complex64 | DataType::Complex128)
         | Err(_) => {
             return Err(TensorProtoError::ElementType(type_name(proto.data_type)));
@@ -181,6 +185,19 @@ impl Source<'_> {
         };
         self.length_is(raw.len(), N)?;
         Ok(raw.as_chunks::<N>().0.iter().map(|chunk| convert(parse(*chunk))).collect())
+    }
+
+    /// Elements of 4 bits, two in a byte, the first in its lower half.
+    fn nibbles(&self, convert: fn(u8) -> i64) -> Result<Vec<i64>, TensorProtoError> {
+        self.budget.take(self.count, 8)?;
+        let found = self.raw.as_ref().map_or(self.proto.int32_data.len(), Bytes::len);
+        if found != self.count.div_ceil(2) {
+            return Err(TensorProtoError::Bytes { found, expected: self.count.div_ceil(2) });
+        }
+        let listed = self.proto.int32_data.iter().map(|&pair| u8::narrow(pair));
+        let bytes: Vec<u8> = self.raw.as_ref().map_or_else(|| listed.collect(), |raw| raw.to_vec());
+        let halves = bytes.iter().flat_map(|pair| [pair & 15, pair >> 4]);
+        Ok(halves.take(self.count).map(convert).collect())
     }
 
     /// Unsigned elements of 32 or 64 bits.

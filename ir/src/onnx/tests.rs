@@ -7,6 +7,8 @@ mod functions;
 mod hostile;
 mod movement;
 mod operators;
+mod operators_on_integers;
+mod quantized;
 mod refusals;
 mod resize;
 mod round_trip;

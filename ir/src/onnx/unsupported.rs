@@ -55,17 +55,9 @@ pub(super) const FAMILIES: &[Family] = &[
         ops: &["CenterCropPad", "ReverseSequence"],
     },
     Family {
-        reason: "the model is quantized already, and such models are not taken yet",
-        suggestion: "give the float model; qcc quantizes it",
-        ops: &[
-            "ConvInteger",
-            "DequantizeLinear",
-            "DynamicQuantizeLinear",
-            "MatMulInteger",
-            "QLinearConv",
-            "QLinearMatMul",
-            "QuantizeLinear",
-        ],
+        reason: "scales that depend on the input have no integer form",
+        suggestion: "quantize statically, or give the float model; qcc quantizes it",
+        ops: &["ConvInteger", "DynamicQuantizeLinear", "MatMulInteger"],
     },
     Family {
         reason: "comparisons, logic and selection are not supported",

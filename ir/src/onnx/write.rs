@@ -78,6 +78,7 @@ pub(super) fn put_elements(out: &mut Vec<u8>, data: &Data) {
         Data::SplatF32 { value, count } => {
             out.extend(std::iter::repeat_n(value.to_le_bytes(), *count).flatten());
         }
+        Data::Quantized(values) => out.extend(values.floats().flat_map(f32::to_le_bytes)),
         Data::I64(values) => out.extend(values.iter().flat_map(|v| v.to_le_bytes())),
         Data::Bool(values) => out.extend(values.iter().map(|&v| u8::from(v))),
     }

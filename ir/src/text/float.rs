@@ -9,6 +9,8 @@ use super::syntax::{File, Statement, TypedValue, parse};
 use super::write::{List, Quoted, Runs, ValueName, write_hex, write_names, write_window};
 use crate::function::{Function, FunctionError};
 use crate::graph::{Graph, Interpolation, Node, Op, Value, ValueId};
+use crate::qgraph::QType;
+use crate::quantized::{Encoding, Quantized};
 use crate::tensor::{DType, Data, Tensor, element_count};
 
 /// Constants with more elements are written as bytes.
@@ -62,11 +64,15 @@ fn write_data(f: &mut Formatter<'_>, data: &Data) -> fmt::Result {
             false => write!(f, "{value:?}"),
         };
     }
+    if let Data::Quantized(values) = data {
+        write!(f, "integers={} ", List(values.integers()))?;
+        return write!(f, "scale={} inner={}", List(values.scales()), values.inner());
+    }
     f.write_str("data=")?;
     // Digits would lose which NaN it is.
     let inline = data.len() <= MAX_INLINE;
     match data {
-        Data::SplatF32 { .. } => Ok(()),
+        Data::SplatF32 { .. } | Data::Quantized(_) => Ok(()),
         Data::Bool(values) if inline => write!(f, "{}", List(values)),
         Data::Bool(values) => write_hex(f, values.iter().map(|&v| u8::from(v))),
         Data::I64(values) if inline => write!(f, "{}", List(values)),
@@ -108,6 +114,9 @@ fn write_parameters(f: &mut Formatter<'_>, op: &Op) -> fmt::Result {
             write!(f, " size={size} alpha={alpha:?} beta={beta:?} bias={bias:?}")
         }
         Op::Clip { lo, hi } => write!(f, " lo={lo:?} hi={hi:?}"),
+        Op::FakeQuantize { to: Encoding { dtype, scale, zero_point } } => {
+            write!(f, " dtype={} scale={scale:?} zero_point={zero_point}", dtype.name())
+        }
         Op::Interpolate { axes } => {
             let numbers: Vec<usize> = axes.iter().map(|a| a.axis).collect();
             write!(f, " axes={}", List(&numbers))?;
@@ -210,6 +219,8 @@ fn read_constant(
     let mut attributes = Attributes::new(file.source, statement.op, &statement.attributes)?;
     let data = if attributes.has("splat") {
         read_splat(file, statement, &mut attributes, declared)?
+    } else if attributes.has("integers") {
+        read_quantized(file, statement, &mut attributes, declared)?
     } else if attributes.is_list("data") {
         match declared.dtype {
             DType::F32 => Data::F32(attributes.list("data")?),
@@ -245,6 +256,22 @@ fn read_constant(
         ParseError::new(file.source, statement.op, error.to_string())
     };
     Tensor::new(declared.shape.clone(), data).map_err(misfit)
+}
+
+/// Integers and scales.
+fn read_quantized(
+    file: &File<'_>,
+    statement: &Statement<'_>,
+    attributes: &mut Attributes<'_, '_>,
+    declared: &Value,
+) -> Result<Data, ParseError> {
+    let misfit = |message: &str| ParseError::new(file.source, statement.op, message.to_owned());
+    if declared.dtype != DType::F32 {
+        return Err(misfit("only floats can be given as integers and scales"));
+    }
+    let (integers, scale) = (attributes.list("integers")?, attributes.list("scale")?);
+    let quantized = Quantized::new(integers, scale, attributes.value("inner")?);
+    quantized.map(Data::Quantized).ok_or_else(|| misfit("the scales do not fit the integers"))
 }
 
 /// One float, in digits or as bytes, that every element of the declared shape is.
@@ -299,6 +326,13 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<Op, ParseError>
             bias: a.value("bias")?,
         },
         "clip" => Op::Clip { lo: a.value("lo")?, hi: a.value("hi")? },
+        "fake_quantize" => {
+            let dtype = a.atom("dtype")?;
+            let unknown = || a.error(dtype, format!("`{dtype}` is not a storage type"));
+            let dtype = QType::from_name(dtype).ok_or_else(unknown)?;
+            let (scale, zero_point) = (a.value("scale")?, a.value("zero_point")?);
+            Op::FakeQuantize { to: Encoding { dtype, scale, zero_point } }
+        }
         "interpolate" => Op::Interpolate { axes: read_interpolations(file, statement, &mut a)? },
         "max_pool" => Op::MaxPool { window: a.window()? },
         "average_pool" => Op::AveragePool {

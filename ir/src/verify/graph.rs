@@ -4,6 +4,7 @@ use super::Problem;
 use super::structure::Structure;
 use crate::graph::{Graph, Node, Op, Value};
 use crate::infer::infer;
+use crate::qgraph::QType;
 use crate::tensor::{DType, Tensor, TensorError, element_count};
 
 /// All broken rules of `graph`.
@@ -95,6 +96,19 @@ fn check_parameters(node: &Node, problems: &mut Vec<Problem>) {
         Op::BatchNorm { epsilon } => {
             if !epsilon.is_finite() || *epsilon < 0.0 {
                 bad("epsilon", *epsilon, "a finite number of at least 0");
+            }
+        }
+        Op::FakeQuantize { to } => {
+            if !to.scale.is_normal() || to.scale < 0.0 {
+                bad("scale", to.scale, "a positive normal number");
+            }
+            let (lo, hi) = to.dtype.range();
+            let fits = match to.dtype {
+                QType::I8 => (lo..=hi).contains(&to.zero_point),
+                QType::I16 => to.zero_point == 0,
+            };
+            if !fits {
+                bad("zero point", to.zero_point as f32, "-128 to 127 for int8, 0 for int16");
             }
         }
         Op::Pad { value, .. } => {

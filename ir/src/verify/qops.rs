@@ -284,8 +284,9 @@ impl NodeCheck<'_> {
             return;
         }
         let limit = (1i16 << (bits - 1)) - 1;
-        if let Some(weight) = data.iter().find(|&&w| i16::from(w).abs() > limit) {
-            let expected = format!("-{limit} to {limit} at {bits} bits");
+        let range = -limit - 1..=limit;
+        if let Some(weight) = data.iter().find(|&&w| !range.contains(&w.into())) {
+            let expected = format!("{} to {limit} at {bits} bits", range.start());
             self.bad(problems, "a weight", weight.to_string(), expected);
         }
         let taps = element_count(&[kh, kw, *ic]).unwrap_or(0);

@@ -154,7 +154,7 @@ fn broken_integer_operators_are_named() {
     let check =
         |from: &str, to: &str, expected: &str| assert_has(&integer_problems(from, to), expected);
     check("bits=4", "bits=9", "the weights' bits is 9, expected 2 to 8");
-    check("weights=0x07f9", "weights=0x07f8", "a weight is -8, expected -7 to 7 at 4 bits");
+    check("weights=0x07f9", "weights=0x07f7", "a weight is -9, expected -8 to 7 at 4 bits");
     check("weights=0x07f9", "weights=0x07", "the number of weights is 1");
     check(
         "bias=[-1000]",

@@ -5,6 +5,7 @@ use ir::qgraph::{Bounds, QOp};
 
 use super::{Emitter, Group};
 use crate::quantize::QuantizeError;
+use crate::quantize::fusion::Clip;
 use crate::quantize::layout::Layout;
 
 /// Operands of an elementwise operator as the integer graph wants them.
@@ -61,6 +62,19 @@ impl Emitter<'_> {
         let stored = self.stored(group.node.inputs[0]);
         let (from, to) = (self.params_of(stored.id), self.params(group.result));
         let op = self.rescale_op(group.node, from, to, to.bounds(group.clip))?;
+        self.push(group, op, &[stored.id], stored.layout);
+        Ok(())
+    }
+
+    /// A rounding that no operator could take in: another scale, unless the operand is stored so already.
+    pub(super) fn round(&mut self, group: Group<'_>) -> Result<(), QuantizeError> {
+        let stored = self.stored(group.node.inputs[0]);
+        let (from, to) = (self.params_of(stored.id), self.params(group.result));
+        if from == to {
+            self.stored.insert(group.result, stored);
+            return Ok(());
+        }
+        let op = self.rescale_op(group.node, from, to, to.bounds(Clip::NONE))?;
         self.push(group, op, &[stored.id], stored.layout);
         Ok(())
     }

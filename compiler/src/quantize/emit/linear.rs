@@ -1,12 +1,17 @@
 //! Convolutions and dense layers.
 
-use ir::graph::{ValueId, Window};
-use ir::qgraph::{QOp, QWeights};
+use ir::graph::{Node, ValueId, Window};
+use ir::indices::Indices;
+use ir::qgraph::{Hwc, QOp, QWeights};
+use ir::tensor::Tensor;
+use isa::numerics::Requant;
 
 use super::{Emitter, Group};
 use crate::quantize::QuantizeError;
 use crate::quantize::layout::Layout;
-use crate::quantize::weights::{Layer, quantize};
+use crate::quantize::params::Params;
+use crate::quantize::weights::given::{Given, Kept, keep, row_scales};
+use crate::quantize::weights::{Layer, Quantized, quantize};
 
 impl Emitter<'_> {
     pub(super) fn conv(
@@ -19,7 +24,8 @@ impl Emitter<'_> {
         let &[oc, ic, kh, kw] = self.shape(group.node.inputs[1]) else {
             unreachable!("a verified convolution has weights of four axes");
         };
-        let op = self.linear(group, [oc, ic, kh, kw], window, groups)?;
+        let (op, copies) = self.linear(group, [oc, ic, kh, kw], window, groups)?;
+        let x = self.copied(group.node, x, copies);
         self.push(group, op, &[x], Layout::standard(self.shape(group.result)));
         Ok(())
     }
@@ -48,40 +54,91 @@ impl Emitter<'_> {
             unreachable!("a verified dense layer has weights of two axes");
         };
         let point = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad: [0; 4] };
-        let op = self.linear(group, [oc, ic, 1, 1], point, 1)?;
+        let (op, copies) = self.linear(group, [oc, ic, 1, 1], point, 1)?;
+        let id = self.copied(group.node, id, copies);
         self.push(group, op, &[id], Layout::of_groups(to, &[h, w, vec![last]]));
         Ok(())
     }
 
-    /// The operator for constants of shape `[oc, ic, kh, kw]`.
+    /// The operator for constants of shape `[oc, ic, kh, kw]`, and how many times in a row it reads each input channel.
     fn linear(
         &mut self,
         group: Group<'_>,
         [oc, ic, kh, kw]: [usize; 4],
         window: Window,
         groups: usize,
-    ) -> Result<QOp, QuantizeError> {
+    ) -> Result<(QOp, usize), QuantizeError> {
         let node = group.node;
-        let constant =
-            |id: &ValueId| self.graph.values[id.0 as usize].constant.as_ref()?.f32_values();
-        let weights = constant(&node.inputs[1]).unwrap_or_default();
-        let bias = node.inputs.get(2).and_then(constant).unwrap_or_default();
+        let constant = |id: &ValueId| self.graph.values[id.0 as usize].constant.as_ref();
+        let weights = constant(&node.inputs[1]).expect("weights are constant");
+        let bias = node.inputs.get(2).and_then(constant);
         let (input, output) = (self.params(node.inputs[0]), self.params(group.result));
-        let layer =
-            Layer { node: &node.name, weights: &weights, bias: &bias, channels: oc, input, output };
-        let quantized = quantize(&layer, self.options.granularity, self.arithmetic)?;
-        let requant = (quantized.scale.iter().zip(&quantized.bound))
-            .map(|(scale, &bound)| self.requant(node, input.scale * scale / output.scale, bound))
-            .collect::<Result<_, _>>()?;
-        let weights = QWeights {
-            oc,
-            kernel: [kh, kw],
-            ic,
-            bits: self.options.weight_bits,
-            data: channels_last(&quantized.data, [oc, ic, kh, kw]),
+        let (quantized, requant, copies, bits) = match row_scales(weights, oc) {
+            Some((stored, scales)) => {
+                let (node_name, integers) = (&node.name, stored.integers());
+                let given = Given { node: node_name, integers, scales, bias, taps: kh * kw, input };
+                let Kept { constants, copies, bits, .. } = keep(&given, self.arithmetic.acc_bits)?;
+                let requant = self.given_requant(node, &constants, input, output)?;
+                (constants, requant, copies, bits)
+            }
+            None => {
+                let constants = self.own_constants(node, weights, bias, oc, input, output)?;
+                let requant = (constants.scale.iter().zip(&constants.bound))
+                    .map(|(s, &bound)| self.requant(node, input.scale * s / output.scale, bound))
+                    .collect::<Result<_, _>>()?;
+                (constants, requant, 1, self.options.weight_bits)
+            }
         };
+        let ic = ic * copies;
+        let data = channels_last(&quantized.data, [oc, ic, kh, kw]);
+        let weights = QWeights { oc, kernel: [kh, kw], ic, bits, data };
         let bounds = output.bounds(group.clip);
-        Ok(QOp::Conv { weights, bias: quantized.bias, requant, window, groups, bounds })
+        Ok((QOp::Conv { weights, bias: quantized.bias, requant, window, groups, bounds }, copies))
+    }
+
+    fn own_constants(
+        &self,
+        node: &Node,
+        weights: &Tensor,
+        bias: Option<&Tensor>,
+        channels: usize,
+        input: Params,
+        output: Params,
+    ) -> Result<Quantized, QuantizeError> {
+        let weights = weights.f32_values().unwrap_or_default();
+        let bias = bias.and_then(Tensor::f32_values).unwrap_or_default();
+        let layer =
+            Layer { node: &node.name, weights: &weights, bias: &bias, channels, input, output };
+        quantize(&layer, self.options.granularity, self.arithmetic)
+    }
+
+    /// Multipliers as ONNX Runtime has them: the product of two scales, divided by the third, each rounded to single precision.
+    fn given_requant(
+        &self,
+        node: &Node,
+        constants: &Quantized,
+        input: Params,
+        output: Params,
+    ) -> Result<Vec<Requant>, QuantizeError> {
+        (constants.scale.iter().zip(&constants.bound))
+            .map(|(&scale, &bound)| {
+                let step = input.scale as f32 * scale as f32;
+                self.requant(node, (step / output.scale as f32).into(), bound)
+            })
+            .collect()
+    }
+
+    /// `x` with each channel `copies` times in a row.
+    fn copied(&mut self, node: &Node, x: ValueId, copies: usize) -> ValueId {
+        if copies == 1 {
+            return x;
+        }
+        let Hwc { h, w, c } = self.hwc(x);
+        let channels: Indices = (0..c * copies).map(|i| i / copies).collect();
+        let indices = [Indices::all(h), Indices::all(w), channels];
+        let y = self.derived_value(x, &node.name, "copies", Hwc { h, w, c: c * copies });
+        self.push_added(&node.name, "copies", "Gather", QOp::Gather { indices }, &[x], y);
+        y
     }
 }
 

@@ -1,6 +1,6 @@
 //! Small models: every operator that is taken, with operands that suit most.
 
-use ir::onnx::ops::{OPS, OpSpec};
+use ir::onnx::ops::{MICROSOFT, OPS, OpSpec};
 use ir::onnx::proto::{
     AttributeProto, Dimension, DimensionProto, GraphProto, ModelProto, NodeProto,
     OperatorSetIdProto, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
@@ -36,6 +36,17 @@ fn integers(name: &str, values: &[i64]) -> TensorProto {
     }
 }
 
+/// Bytes, of an 8-bit or a packed 4-bit type.
+fn bytes(name: &str, dims: &[i64], data_type: i32, data: &'static [u8]) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        dims: dims.to_vec(),
+        data_type,
+        raw_data: Some(data.into()),
+        ..TensorProto::default()
+    }
+}
+
 /// A node.
 pub(in crate::targets) fn node(op: &str, inputs: &[&str], outputs: &[&str]) -> NodeProto {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
@@ -59,6 +70,26 @@ pub(in crate::targets) fn model(nodes: Vec<NodeProto>) -> ModelProto {
             floats("m", &[4, 4]),
             floats("c", &[2]),
             floats("s", &[]),
+            floats("r", &[2]),
+            bytes("zero", &[], 3, &[3]),
+            bytes("k", &[2, 2, 1, 1], 3, &[100, 128, 7, 255]),
+            bytes("zk", &[], 3, &[0]),
+            bytes("u", &[2, 2, 1, 1], 2, &[0, 128, 200, 255]),
+            bytes("zu", &[], 2, &[90]),
+            bytes("h", &[2, 2, 1, 1], 22, &[0x8f, 0x21]),
+            bytes("zh", &[], 22, &[0]),
+            TensorProto {
+                float_data: vec![0.5f32.to_le_bytes().to_vec().into()],
+                raw_data: None,
+                ..floats("step", &[])
+            },
+            TensorProto {
+                dims: vec![2],
+                data_type: 6,
+                int32_data: vec![70, -5],
+                raw_data: None,
+                ..floats("bias", &[2])
+            },
             integers("shape", &[1, 2, 8, 2]),
             integers("i", &[1]),
             integers("n", &[0, 1]),
@@ -129,6 +160,32 @@ pub(super) fn all() -> Vec<ModelProto> {
             main.attribute = attributes(op);
             models.push(model(vec![main, node("Relu", &["y"], &["z"])]));
         }
+    }
+    let operands = ["q", "step", "zero", "q", "step", "zero", "step", "zero"];
+    // Operators with one operand have five of these.
+    models.extend(MICROSOFT.iter().flat_map(|op| {
+        [5, 8].map(|count| {
+            let mut main = node(op.name, &operands[..count], &["y"]);
+            (main.attribute, main.domain) = (attributes(op), "com.microsoft".into());
+            let first = node("QuantizeLinear", &["x", "step", "zero"], &["q"]);
+            model(vec![first, main, node("DequantizeLinear", &["y", "step", "zero"], &["z"])])
+        })
+    }));
+    for (weights, zero) in [("k", "zk"), ("u", "zu"), ("h", "zh")] {
+        let parts = ["q", "step", "zero", weights, "step", zero, "step", "zero", "bias"];
+        let stored = |main: Vec<NodeProto>| {
+            let first = node("QuantizeLinear", &["x", "step", "zero"], &["q"]);
+            let last = node("DequantizeLinear", &["y", "step", "zero"], &["z"]);
+            model(std::iter::once(first).chain(main).chain([last]).collect())
+        };
+        let real = |from: &[&str], to: &str| node("DequantizeLinear", from, &[to]);
+        models.push(stored(vec![node("QLinearConv", &parts, &["y"])]));
+        models.push(stored(vec![
+            real(&["q", "step", "zero"], "a"),
+            real(&[weights, "step", zero], "f"),
+            node("Conv", &["a", "f"], &["g"]),
+            node("QuantizeLinear", &["g", "step", "zero"], &["y"]),
+        ]));
     }
     let conv = node("Conv", &["x", "w", "c"], &["y"]);
     let mut oldest = model(vec![conv, node("Relu", &["y"], &["z"])]);

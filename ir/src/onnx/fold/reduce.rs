@@ -63,7 +63,7 @@ pub(in crate::onnx) fn reduce(node: &mut NodeCtx<'_>, reduction: Reduction) -> I
             let values: Option<Vec<i64>> = groups.map(of_group).collect();
             Data::Bool(values.ok_or(NodeError::Arithmetic)?.iter().map(|&v| v != 0).collect())
         }
-        Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. } => {
+        Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. } | Data::Quantized(_) => {
             let wrong =
                 NodeError::OperandType { operand: 0, found: tensor.dtype(), expected: DType::F32 };
             let values = tensor.f32_values().ok_or(wrong)?;

@@ -65,7 +65,10 @@ fn modulo(node: &mut NodeCtx<'_>) -> Imported {
 pub(super) fn pow(node: &mut NodeCtx<'_>) -> Imported {
     let (base, exponent) = (node.required_constant(0)?, node.required_constant(1)?);
     let result = match (&base.data, &exponent.data) {
-        (Data::I64(bases), Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. }) => {
+        (
+            Data::I64(bases),
+            Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. } | Data::Quantized(_),
+        ) => {
             let exponents: Vec<f32> = node.floats(1)?;
             let (shape, pairs) = pairs(node, base, exponent)?;
             let powers: Option<_> = pairs
@@ -73,7 +76,10 @@ pub(super) fn pow(node: &mut NodeCtx<'_>) -> Imported {
                 .collect();
             Tensor { shape, data: Data::I64(powers.ok_or(NodeError::Arithmetic)?) }
         }
-        (Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. }, Data::I64(exponents)) => {
+        (
+            Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. } | Data::Quantized(_),
+            Data::I64(exponents),
+        ) => {
             let data = Data::F32(exponents.iter().map(|&v| v as f32).collect());
             let exponent = Tensor { shape: exponent.shape.clone(), data };
             combine(node, base, &exponent, libm::powf, integer_pow)?

@@ -2,6 +2,7 @@
 
 use super::{Constraint, OpSpec};
 use crate::onnx::error::NodeError;
+use crate::onnx::integers::IntType;
 use crate::onnx::node::{Imported, NodeCtx};
 use crate::onnx::proto::DataType;
 use crate::onnx::tensor::type_name;
@@ -85,7 +86,9 @@ fn target(data_type: i32) -> Option<Target> {
         | DataType::Double
         | DataType::Complex64
         | DataType::Complex128
-        | DataType::Bfloat16 => None,
+        | DataType::Bfloat16
+        | DataType::Uint4
+        | DataType::Int4 => None,
     }
 }
 
@@ -96,7 +99,9 @@ fn cast(node: &mut NodeCtx<'_>) -> Imported {
         found: type_name(number),
         expected: "float32, an integer type or bool",
     };
-    convert(node, target(number).ok_or_else(wrong)?)
+    convert(node, target(number).ok_or_else(wrong)?)?;
+    IntType::of(number).into_iter().for_each(|int| node.note_result_type(int));
+    Ok(())
 }
 
 /// The width of the other operand's integers is not known, so they count as 64 bits wide.
@@ -136,9 +141,10 @@ fn convert(node: &mut NodeCtx<'_>, target: Target) -> Imported {
             Data::I64(values.iter().map(|&v| i64::from(v)).collect())
         }
         (Data::Bool(values), Target::Bool) => Data::Bool(values.clone()),
-        (Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. }, target) => {
-            from_floats(node, target)?
-        }
+        (
+            Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. } | Data::Quantized(_),
+            target,
+        ) => from_floats(node, target)?,
     };
     let shape = tensor.shape.clone();
     node.set_constant(Tensor { shape, data })

@@ -54,7 +54,7 @@ fn fold(node: &mut NodeCtx<'_>) -> Imported {
             axis,
             &tensors.iter().filter_map(|t| t.bool_values()).collect::<Vec<_>>(),
         )),
-        Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. } => {
+        Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. } | Data::Quantized(_) => {
             let values: Vec<_> = tensors.iter().filter_map(|t| t.f32_values()).collect();
             Data::F32(join(&tensors, axis, &values.iter().map(AsRef::as_ref).collect::<Vec<_>>()))
         }

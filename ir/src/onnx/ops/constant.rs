@@ -3,6 +3,7 @@
 use super::{Constraint, OpSpec, constant_operand};
 use crate::infer::ShapeError;
 use crate::onnx::error::NodeError;
+use crate::onnx::integers::IntType;
 use crate::onnx::node::{Imported, NodeCtx};
 use crate::onnx::tensor::MAX_RANK;
 use crate::tensor::{Data, Tensor, element_count};
@@ -75,7 +76,10 @@ fn size(node: &mut NodeCtx<'_>) -> Imported {
 fn constant(node: &mut NodeCtx<'_>) -> Imported {
     let attributes = node.attributes();
     let tensor = if let Some(tensor) = attributes.tensor("value")? {
-        node.decode(tensor)?
+        let (decoded, int) = (node.decode(tensor)?, IntType::of(tensor.data_type));
+        node.set_constant(decoded)?;
+        int.into_iter().for_each(|int| node.note_result_type(int));
+        return Ok(());
     } else if let Some(value) = attributes.float("value_float")? {
         Tensor::from_f32(&[], vec![value])?
     } else if let Some(values) = attributes.floats("value_floats")? {
@@ -123,7 +127,7 @@ fn constant_of_shape(node: &mut NodeCtx<'_>) -> Imported {
         (_, Some(value)) => Data::SplatF32 { value, count },
         (Data::I64(values), _) => Data::I64(vec![values[0]; count]),
         (Data::Bool(values), _) => Data::Bool(vec![values[0]; count]),
-        (Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. }, None) => {
+        (Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. } | Data::Quantized(_), None) => {
             return Err(NodeError::MissingAttribute("value").into());
         }
     };

@@ -103,7 +103,9 @@ fn eye_type(node: &NodeCtx<'_>) -> Result<Result<DType, String>, NodeError> {
             | DataType::Double
             | DataType::Complex64
             | DataType::Complex128
-            | DataType::Bfloat16,
+            | DataType::Bfloat16
+            | DataType::Uint4
+            | DataType::Int4,
         )
         | Err(_) => Err(type_name(number)),
     })

@@ -68,7 +68,7 @@ fn non_zero(node: &mut NodeCtx<'_>) -> Imported {
     let found: Vec<usize> = match &tensor.data {
         Data::I64(values) => positions(values.iter().map(|&v| v != 0)),
         Data::Bool(values) => positions(values.iter().copied()),
-        Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. } => {
+        Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. } | Data::Quantized(_) => {
             positions(tensor.f32_iter().into_iter().flatten().map(|v| v != 0.0))
         }
     };

@@ -10,7 +10,7 @@ fn outputs(tiny: Tiny) -> Vec<String> {
     let text = |tensor: &Tensor| match &tensor.data {
         Data::I64(values) => format!("{values:?} {:?}", tensor.shape),
         Data::Bool(values) => format!("{values:?} {:?}", tensor.shape),
-        Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. } => {
+        Data::F32(_) | Data::MappedF32(_) | Data::SplatF32 { .. } | Data::Quantized(_) => {
             format!("{:?} {:?}", tensor.f32_values().unwrap(), tensor.shape)
         }
     };

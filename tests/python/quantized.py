@@ -1,0 +1,244 @@
+"""Takes networks that ONNX Runtime has quantized, and checks that no scale, weight or bias of them changes.
+
+usage: quantized.py FOLDER_WITH_BINARIES
+
+The embedded network and EfficientNet-Lite0 (skipped without QCC_MODELS), quantized with onnxruntime.quantization: QDQ and QOperator, per
+tensor and per channel, int8 and uint8. Every scale and zero point in the file is in the integer graph and the other way round, values that
+keep their name have the file's, and weights and biases are the file's integers. The embedded network has the arg-max of ONNX Runtime on at
+least 99.5% of 1,000 test images. Networks of one operator: no element more than one unit off, and at least 99.99% equal, each over more
+than 100,000 elements.
+"""
+
+import os
+import pathlib
+import re
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+from onnxruntime import quantization
+from onnxruntime.quantization import QuantFormat, QuantType
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+import common
+import qdq
+
+IMAGES = 1000
+LEAST_AGREEMENT = 0.995
+S8, U8 = QuantType.QInt8, QuantType.QUInt8
+QDQ, QOPERATOR = QuantFormat.QDQ, QuantFormat.QOperator
+
+
+class Samples(quantization.CalibrationDataReader):
+    """Dictionaries of arrays, one after the other."""
+
+    def __init__(self, samples):
+        self.rest = iter(samples)
+
+    def get_next(self):
+        return next(self.rest, None)
+
+
+def quantize(source, target, samples, form, activations, weights, per_channel):
+    """Quantizes `source`, which has been prepared, with ranges from `samples`."""
+    quantization.quantize_static(
+        str(source),
+        str(target),
+        Samples(samples),
+        quant_format=form,
+        activation_type=activations,
+        weight_type=weights,
+        per_channel=per_channel,
+    )
+    return onnx.load(target)
+
+
+def name_of(form, activations, weights, per_channel):
+    kinds = {S8: "int8", U8: "uint8"}
+    return f"{form.name} {kinds[activations]} x {kinds[weights]} per {'channel' if per_channel else 'tensor'}"
+
+
+def encodings_of(model):
+    """Scale and zero point of every activation in the file by its name, shifted to signed integers."""
+    constants = common.initializers(model)
+    found = {}
+    places = {"QuantizeLinear": (1, 2), "QGemm": (7, 8), "QLinearConcat": (0, 1)}
+    places |= {f"QLinear{op}": (6, 7) for op in ("Conv", "MatMul", "Add", "Mul")}
+    for node in model.graph.node:
+        at = places.get(node.op_type, (3, 4) if node.op_type.startswith("QLinear") else None)
+        if at is None or at[0] >= len(node.input) or node.input[0] in constants and node.op_type == "QuantizeLinear":
+            continue
+        zero = constants[node.input[at[1]]]
+        shift = 128 if zero.dtype == np.uint8 else 0
+        found[node.output[0]] = (np.float32(constants[node.input[at[0]]]), int(zero) - shift)
+    return found
+
+
+VALUE = re.compile(r'%("(?:[^"\\]|\\.)*"|[^\s:,()]+): i8\[[^\]]*\] scale=(\S+) zero_point=(-?\d+)')
+
+
+def encodings_in(text):
+    """The same of an integer graph as text."""
+    return {name.strip('"'): (np.float32(scale), int(zero)) for name, scale, zero in VALUE.findall(text)}
+
+
+def integers(model, largest=2**31):
+    """Weights and biases of layers whose biases are below `largest`: the sorted elements of each, less the zero point."""
+    constants = common.initializers(model)
+    real = {node.output[0]: node for node in model.graph.node if node.op_type == "DequantizeLinear"}
+
+    def stored(value, zero):
+        if value not in constants:
+            return None
+        elements = constants[value].astype(np.int64)
+        return elements - int(constants[zero].ravel()[0]) if zero else elements
+
+    found = set()
+    for node in model.graph.node:
+        names = list(node.input) + [""] * 9
+        if node.op_type in ("Conv", "Gemm", "MatMul"):
+            parts = [real[name].input for name in names[1:3] if name in real]
+            layer = [stored(part[0], part[2] if len(part) > 2 else "") for part in parts]
+        elif node.op_type in ("QLinearConv", "QLinearMatMul", "QGemm"):
+            layer = [stored(names[3], names[5]), stored(names[{"QLinearConv": 8, "QGemm": 6}.get(node.op_type, 9)], "")]
+        else:
+            continue
+        layer = [elements for elements in layer if elements is not None]
+        if all(np.abs(elements).max() < largest for elements in layer):
+            found |= {np.sort(elements.ravel()).tobytes() for elements in layer}
+    return found
+
+
+def unchanged(name, model, text, export):
+    """Failures of a network of which every scale, weight and bias must be in the integer graph."""
+    theirs, ours = encodings_of(model), encodings_in(text)
+    failures = []
+    if set(theirs.values()) != set(ours.values()):
+        missing, made_up = set(theirs.values()) - set(ours.values()), set(ours.values()) - set(theirs.values())
+        failures.append(f"{name}: scales missing {missing}, made up {made_up}")
+    for value in theirs.keys() & ours.keys():
+        if theirs[value] != ours[value]:
+            failures.append(f"{name}: `{value}` is {ours[value]}, in the file {theirs[value]}")
+    if export is not None:
+        # A bias that is (almost) saturated leaves no room for sums: see docs/numerics.md, section 7.
+        missing = integers(model, 2**30) - integers(export)
+        if missing:
+            failures.append(f"{name}: {len(missing)} weights or biases are not those of the file")
+    return failures
+
+
+def compiled(tools, model, folder, *options):
+    """The program, the integer graph as text, and as ONNX."""
+    program, text, export = folder / "prog.bin", folder / "graph.txt", folder / "export.onnx"
+    tools.qcc(model, program, "--emit", f"qgraph={text}", "--emit", f"qdq={export}", *options)
+    return program, text.read_text(), onnx.load(export)
+
+
+def fashion(tools, folder):
+    """All forms of the embedded network."""
+    prepared = folder / "prepared.onnx"
+    quant_pre_process(str(common.FASHION_MNIST / "fashion_mnist.onnx"), str(prepared), skip_symbolic_shape=True)
+    calibration = np.load(common.FASHION_MNIST / "calibration.npz")["x"].astype(np.float32) / 255
+    samples = [{"image": image.reshape(1, 1, 28, 28)} for image in calibration[:64]]
+    test = np.load(common.FASHION_MNIST / "test.npz")["x"][:IMAGES].astype(np.float32).reshape(-1, 1, 28, 28) / 255
+    forms = [(form, activations, S8, per_channel) for form in (QDQ, QOPERATOR) for activations in (S8, U8) for per_channel in (False, True)]
+    # Weights with a zero point: nine bits once it is subtracted.
+    forms += [(QDQ, U8, U8, False), (QOPERATOR, U8, U8, False)]
+    failures = []
+    for form in forms:
+        name, path = name_of(*form), folder / "quantized.onnx"
+        model = quantize(prepared, path, samples, *form)
+        program, text, export = compiled(tools, path, folder)
+        failures += unchanged(name, model, text, export if form[2] == S8 else None)
+        runtime = common.session(path, optimized=False)
+        labels = [int(runtime.run(None, {"image": image[np.newaxis]})[0].argmax()) for image in test]
+        np.savez(folder / "labelled.npz", x=test, y=np.array(labels))
+        agreement = tools.report(program, "--data", folder / "labelled.npz")["accuracy"]["top1"]
+        print(f"fashion_mnist {name:32} {len(encodings_of(model)):3} scales kept, arg-max equal on {agreement:.4f} of {len(test)} images")
+        if agreement < LEAST_AGREEMENT:
+            failures.append(f"fashion_mnist {name}: arg-max equal on only {agreement:.4f}")
+    return 2 * len(forms), failures
+
+
+def efficientnet(tools, folder):
+    """EfficientNet-Lite0, of which nothing but scales and integers is compared."""
+    models = os.environ.get("QCC_MODELS")
+    source = pathlib.Path(models or "") / "efficientnet_lite0.onnx"
+    if not models or not source.exists():
+        print("efficientnet_lite0: skipped, QCC_MODELS has no efficientnet_lite0.onnx")
+        return 0, []
+    prepared = folder / "prepared.onnx"
+    quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+    image = onnx.load(source, load_external_data=False).graph.input[0].name
+    rng = np.random.default_rng(1)
+    samples = [{image: rng.uniform(-1, 1, (1, 3, 224, 224)).astype(np.float32)} for _ in range(2)]
+    failures = []
+    forms = [(QDQ, S8, S8, True), (QOPERATOR, U8, S8, False)]
+    for form in forms:
+        name = name_of(*form)
+        model = quantize(prepared, folder / "quantized.onnx", samples, *form)
+        _, text, export = compiled(tools, folder / "quantized.onnx", folder)
+        failures += unchanged(name, model, text, export)
+        print(f"efficientnet_lite0 {name:32} {len(encodings_of(model)):3} scales kept")
+    return len(forms), failures
+
+
+def cases():
+    """Networks of one operator, as far as ONNX Runtime quantizes it alone."""
+    taken = {
+        "conv", "conv stride 2", "conv uneven pads", "conv grouped", "conv depthwise", "conv relu", "gemm", "matmul",
+        "add", "add per channel", "add relu", "mul", "global average pool", "concat rescaled",
+    }  # fmt: skip
+    wide = [1, 32, 64, 64]
+    more = [qdq.Case("leaky relu", "LeakyRelu", [wide], alpha=0.1), qdq.Case("sigmoid", "Sigmoid", [wide])]
+    return [case for case in qdq.cases() if case.name in taken] + more
+
+
+def compare(tools, case, form, folder):
+    """Elements compared, how many differ, the largest difference in units, and changed scales."""
+    folder.mkdir()
+    source, path = folder / "float.onnx", folder / "quantized.onnx"
+    onnx.save(case.model, source)
+    model = quantize(source, path, [case.sample() for _ in range(4)], *form)
+    program, text, _ = compiled(tools, path, folder)
+    failures = unchanged(f"{case.name}, {name_of(*form)}", model, text, None)
+    scale = qdq.parameters_of(model, "DequantizeLinear", "y")[0]
+    runtime = common.session(path, optimized=False)
+    count = differing = most = 0
+    while count < qdq.LEAST_ELEMENTS:
+        sample = {name: qdq.on_grid(values, *qdq.parameters_of(model, "QuantizeLinear", name)) for name, values in case.sample().items()}
+        ours, theirs = tools.compute(program, sample, folder), runtime.run(None, sample)[0]
+        units = np.abs(np.rint((ours - theirs) / scale))
+        count, differing, most = count + units.size, differing + int((units > 0).sum()), max(most, int(units.max()))
+    return count, differing, most, failures
+
+
+def operators(tools, folder):
+    forms = [(QDQ, S8, S8, True), (QOPERATOR, U8, S8, False)]
+    every = [(case, form) for case in cases() for form in forms]
+    # Alone, ONNX Runtime quantizes this one in QDQ form only.
+    every = [(case, form) for case, form in every if (case.name, form[0]) != ("global average pool", QOPERATOR)]
+    rows = common.in_parallel(lambda item: compare(tools, *item[1], folder / str(item[0])), list(enumerate(every)))
+    failures = []
+    for (case, form), (count, differing, most, changed) in zip(every, rows):
+        name = f"{case.name}, {name_of(*form)}"
+        print(f"{name:56} {count:9} elements, {differing:4} differ, by up to {most}")
+        failures += changed
+        if most > 1 or count - differing < qdq.LEAST_EQUAL * count:
+            failures.append(f"{name}: {differing} of {count} elements differ, by up to {most}")
+    return 2 * len(every), failures
+
+
+def main():
+    tools = common.Tools(sys.argv[1])
+    with tempfile.TemporaryDirectory() as name:
+        folders = [pathlib.Path(name) / part for part in ("operators", "fashion", "efficientnet")]
+        for folder in folders:
+            folder.mkdir()
+        counts, failures = zip(operators(tools, folders[0]), fashion(tools, folders[1]), efficientnet(tools, folders[2]))
+    common.finish(sum(counts), [failure for each in failures for failure in each])
+
+
+if __name__ == "__main__":
+    main()
