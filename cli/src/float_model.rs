@@ -5,10 +5,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 use compiler::random_weights::randomize;
+use explorer::host::FloatNetwork;
 use ir::graph::{Graph, ValueId};
-use ir::onnx::{LoadOptions, load, load_bytes, save_in_common_operators};
+use ir::onnx::{LoadOptions, load, load_bytes};
 use isa::program::{Meta, Program};
-use runtime::{FloatModel, FloatTensor};
 use sha2::{Digest, Sha256};
 
 use crate::error::{CliError, describe};
@@ -36,11 +36,7 @@ pub(crate) fn open_graph(path: &Path, meta: &Meta) -> Result<Graph, CliError> {
 }
 
 /// A float network ready to run on samples.
-pub(crate) struct Reference {
-    model: FloatModel,
-    inputs: Vec<(String, Vec<usize>)>,
-    output: String,
-}
+pub(crate) struct Reference(FloatNetwork);
 
 impl Reference {
     /// From the bytes of the original ONNX file as the program stores them.
@@ -60,27 +56,17 @@ impl Reference {
             randomize(&mut graph, how.seed, how.input_range);
         }
         let value = |v: &ValueId| &graph.values[v.0 as usize];
-        let inputs =
-            graph.inputs.iter().map(|v| (value(v).name.clone(), value(v).shape.clone())).collect();
         // Outputs in front of it may have been left out of the program.
         let first = program.outputs.first().and_then(|o| program.tensors.get(o.tensor as usize));
         let output = (graph.outputs.iter().map(|v| &value(v).name))
             .find(|name| first.is_some_and(|tensor| tensor.name == **name))
-            .ok_or_else(|| CliError::refused("the float model lacks the program's first output"))?
-            .clone();
-        let model =
-            FloatModel::load(save_in_common_operators(&graph)).map_err(CliError::refused)?;
-        Ok(Reference { model, inputs, output })
+            .ok_or_else(|| CliError::refused("the float model lacks the program's first output"))?;
+        FloatNetwork::new(&graph, output).map(Reference).map_err(CliError::refused)
     }
 
     /// The first output's values for one sample.
     pub(crate) fn run(&self, inputs: &[Vec<f32>]) -> Result<Vec<f32>, CliError> {
-        let tensors = self.inputs.iter().zip(inputs).map(|((name, shape), data)| {
-            (name.as_str(), FloatTensor { shape: shape.clone(), data: data.clone() })
-        });
-        let tensors: Vec<(&str, FloatTensor)> = tensors.collect();
-        let mut out = self.model.run(&tensors, &[&self.output]).map_err(CliError::refused)?;
-        out.pop().map(|t| t.data).ok_or_else(|| CliError::refused("the float model gave no output"))
+        self.0.run(inputs).map_err(CliError::refused)
     }
 }
 

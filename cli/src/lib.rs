@@ -15,6 +15,7 @@ mod output;
 mod preprocess;
 mod progress;
 mod qcc;
+mod qdse;
 mod qsim;
 pub mod reference;
 pub mod untrusted;
@@ -36,6 +37,13 @@ pub fn qcc_main() -> ExitCode {
 pub fn qsim_main() -> ExitCode {
     interrupt::watch();
     qsim::main()
+}
+
+/// Runs `qdse` on the process's arguments.
+#[must_use]
+pub fn qdse_main() -> ExitCode {
+    interrupt::watch();
+    qdse::main()
 }
 
 /// Turns a command's result into an exit code, saying what went wrong.

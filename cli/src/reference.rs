@@ -10,7 +10,12 @@ pub fn cli_manual() -> String {
     let mut out = String::from(
         "# Command line\n\nGenerated from the argument definitions; `UPDATE_DOCS=1 cargo test -p qcc-tests --test docs` rewrites it.\n",
     );
-    for mut command in [crate::qcc::args::Cli::command(), crate::qsim::args::Cli::command()] {
+    let commands = [
+        crate::qcc::args::Cli::command(),
+        crate::qsim::args::Cli::command(),
+        crate::qdse::args::Cli::command(),
+    ];
+    for mut command in commands {
         command.build();
         section(&mut out, &command, 2);
     }

@@ -129,6 +129,26 @@ fn accumulators() {
     assert!(rows.iter().any(|row| row[6] == "1" && row[7].contains("..")), "{list}");
 }
 
+#[test]
+fn studies() {
+    let folder = Folder::with_program("studies");
+    std::fs::copy(common::network("test.npz"), folder.file("x.npz")).unwrap();
+    folder.write("one.npy", &npy("<f4", "(1, 1, 28, 28)", 4 * 784));
+    insta::assert_snapshot!(folder.transcript(&[
+        "qdse stdy net.onnx",
+        "qdse study net.onnx",
+        "qdse study none.onnx --data x.npz",
+        "qdse study p.bin --data x.npz",
+        "qdse study net.onnx --data none.npz",
+        "qdse study net.onnx --data x.npz",
+        "qdse study net.onnx --data one.npy",
+        "qdse study net.onnx --data x.npz --weight-bits 4",
+        "qdse study net.onnx --data x.npz --calib x.npz --no-data",
+        "qdse study net.onnx --data x.npz -o x.npz",
+        "qdse study net.onnx --data x.npz --format yaml",
+    ]));
+}
+
 /// As wide as in a pipe; a terminal wraps it otherwise.
 #[test]
 fn help() {
@@ -136,6 +156,7 @@ fn help() {
     for (program, commands) in [
         ("qcc", ["ops", "passes", "explain", "fetch"].as_slice()),
         ("qsim", &["verify", "asm", "disasm", "demo"]),
+        ("qdse", &["study"]),
     ] {
         let mut text = String::new();
         for command in std::iter::once(None).chain(commands.iter().map(Some)) {

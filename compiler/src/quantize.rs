@@ -33,6 +33,7 @@ pub use check::check;
 pub use error::{QuantizeError, Refusal};
 pub use kept::{Kept, kept};
 pub use sharing::{Clipping, Wanted, wanted};
+pub use weights::weight_scale;
 
 /// Widths that bound the integers.
 #[derive(Clone, Copy, Debug)]

@@ -36,7 +36,7 @@ pub use load::{LoadOptions, Model, load, load_bytes};
 pub use manual::supported_ops_manual;
 pub use qdq::{NotExpressible, QdqError, save_qdq};
 pub(crate) use qdq::{factor, weight_scale};
-pub use save::{save, save_in_common_operators};
+pub use save::{IntegerWeights, save, save_dynamic, save_in_common_operators};
 
 /// Oldest operator set that is read.
 pub const OLDEST_OPSET: i64 = 7;

@@ -8,7 +8,7 @@ use compiler::options::{Granularity, Logits, Observer, Options};
 use compiler::quantize::Kept;
 use compiler::random_weights::{Replaced, randomize};
 use ir::graph::Graph;
-use ir::onnx::{LoadError, LoadOptions, load, save_qdq};
+use ir::onnx::{LoadError, LoadOptions, Model, load, save_qdq};
 use ir::qgraph::{QGraph, QValue};
 use isa::Hardware;
 use isa::program::{Meta, Preprocess, Program, RandomWeights};
@@ -34,7 +34,7 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let options = options(&q.method, [q.weight_bits, q.act_bits], how.as_ref())?;
     let model_sha256 = sha256_of_file(path)?;
     let load_options = LoadOptions { shapes, max_constant_bytes: args.max_constant_bytes };
-    let mut model = load(path, &load_options).map_err(|e| not_a_network(path, &e))?;
+    let mut model = read_network(path, &load_options)?;
     let target = args.output.clone().unwrap_or_else(|| with_suffix(path, "bin"));
     check_paths(args, path, &target)?;
     if args.embed_float {
@@ -58,13 +58,7 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     if let Some(how) = random_weights {
         tell_replaced(randomize(&mut model.graph, how.seed, how.input_range), talk);
     }
-    let network = Network::new(model.graph).map_err(|e| CliError::in_file(path, e))?;
-    for sentence in &network.left_out {
-        talk.warn(sentence);
-    }
-    for applied in network.applied.iter().filter(|a| a.changes > 0) {
-        talk.detail(format_args!("pass {}: {} changes", applied.pass, applied.changes));
-    }
+    let network = rewrite(path, model.graph, talk)?;
     let kept = network.kept(&hw);
     tell_kept(kept.as_ref(), &args.quantize, talk);
     let (mut calibration, sample_hashes) = match &kept {
@@ -122,6 +116,23 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     Ok(())
 }
 
+/// Reads a network, or says what the file is instead.
+pub(crate) fn read_network(path: &Path, options: &LoadOptions) -> Result<Model, CliError> {
+    load(path, options).map_err(|e| not_a_network(path, &e))
+}
+
+/// Runs the passes and says what they did.
+pub(crate) fn rewrite(path: &Path, graph: Graph, talk: Talk) -> Result<Network, CliError> {
+    let network = Network::new(graph).map_err(|e| CliError::in_file(path, e))?;
+    for sentence in &network.left_out {
+        talk.warn(sentence);
+    }
+    for applied in network.applied.iter().filter(|a| a.changes > 0) {
+        talk.detail(format_args!("pass {}: {} changes", applied.pass, applied.changes));
+    }
+    Ok(network)
+}
+
 /// Refuses outputs that would overwrite an input or each other.
 fn check_paths(args: &CompileArgs, model: &Path, target: &Path) -> Result<(), CliError> {
     let q = &args.quantize;
@@ -175,7 +186,7 @@ fn tell_kept(kept: Option<&Kept>, flags: &QuantizeArgs, talk: Talk) {
 }
 
 /// Values of the first output, which class names name.
-fn first_output_values(graph: &Graph) -> usize {
+pub(crate) fn first_output_values(graph: &Graph) -> usize {
     let first = graph.outputs.first().map(|v| &graph.values[v.0 as usize].shape);
     first.map_or(0, |shape| shape.iter().product())
 }

@@ -62,6 +62,7 @@ impl Folder {
         let path = match program {
             "qcc" => env!("CARGO_BIN_EXE_qcc"),
             "qsim" => env!("CARGO_BIN_EXE_qsim"),
+            "qdse" => env!("CARGO_BIN_EXE_qdse"),
             other => other,
         };
         let mut command = Command::new(path);

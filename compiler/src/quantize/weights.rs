@@ -112,7 +112,7 @@ impl Layer<'_> {
             return Ok(storable(self.output.scale / self.input.scale));
         }
         let limit = 1u64 << (self.accumulator_bits(arithmetic) - 1);
-        let best = best_scale(&rows, largest, arithmetic);
+        let best = best_scale(&rows, largest, arithmetic.weight_limit);
         let mut scale = self.with_exact_multiplier(best, arithmetic);
         if arithmetic.multiplier_bits == 1 {
             // The next power of two may waste almost a bit; the one below clips.
@@ -190,10 +190,10 @@ impl Layer<'_> {
 }
 
 /// The scale of least squared weight error; without clipping for many bits, where it hardly matters.
-fn best_scale(row: &[f32], largest: f32, arithmetic: &Arithmetic) -> f64 {
-    let limit = f64::from(arithmetic.weight_limit);
+fn best_scale(row: &[f32], largest: f32, weight_limit: i8) -> f64 {
+    let limit = f64::from(weight_limit);
     let full = f64::from(largest) / limit;
-    if arithmetic.weight_limit >= 1 << (CLIPPED_BITS - 1) {
+    if weight_limit >= 1 << (CLIPPED_BITS - 1) {
         return full;
     }
     let error = |scale: f64| squared_error(row, scale, limit);
@@ -203,6 +203,13 @@ fn best_scale(row: &[f32], largest: f32, arithmetic: &Arithmetic) -> f64 {
     let best =
         candidates.map(|scale| (error(scale), scale)).reduce(|a, b| if b.0 < a.0 { b } else { a });
     best.map_or(full, |(_, scale)| scale)
+}
+
+/// The scale at which weights rounded to symmetric integers of `bits` bits, 2..=8, lose least; 1 for zeros alone.
+#[must_use]
+pub fn weight_scale(row: &[f32], bits: u8) -> f64 {
+    let largest = row.iter().fold(0f32, |m, w| m.max(w.abs()));
+    if largest == 0.0 { 1.0 } else { best_scale(row, largest, i8::MAX >> (8 - bits)) }
 }
 
 /// Squared error of weights rounded to a scale and clipped at `limit` steps.

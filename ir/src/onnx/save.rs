@@ -7,12 +7,15 @@
 //! `Gather` becomes one slice, then one node for each axis whose indices are no slice, and a function becomes one node
 //! for each of its primitives.
 
+mod dynamic;
 mod interpolate;
 mod lrn;
 mod pool;
 mod quantize;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use dynamic::IntegerWeights;
 
 use super::names::UsedNames;
 use super::ops::swap_channels;
@@ -38,13 +41,20 @@ const IR_VERSION: i64 = 9;
 /// out.
 #[must_use]
 pub fn save(graph: &Graph) -> Vec<u8> {
-    write(graph, Extent::All)
+    write(graph, Extent::All, None)
 }
 
 /// As [`save`], with dilated pools and local response normalization spelled out: not every float runtime has them.
 #[must_use]
 pub fn save_in_common_operators(graph: &Graph) -> Vec<u8> {
-    write(graph, Extent::Common)
+    write(graph, Extent::Common, None)
+}
+
+/// As [`save_in_common_operators`], with the convolutions and dense layers that `weights` names computed in integers, their operands
+/// quantized to uint8 at run time (`DynamicQuantizeLinear`). Each must have as many elements as the float weights.
+#[must_use]
+pub fn save_dynamic(graph: &Graph, weights: &BTreeMap<String, IntegerWeights>) -> Vec<u8> {
+    write(graph, Extent::Common, Some(weights))
 }
 
 /// Which operators are written.
@@ -56,10 +66,15 @@ enum Extent {
     Common,
 }
 
-fn write(graph: &Graph, extent: Extent) -> Vec<u8> {
+fn write(
+    graph: &Graph,
+    extent: Extent,
+    integers: Option<&BTreeMap<String, IntegerWeights>>,
+) -> Vec<u8> {
     let mut writer = Writer {
         graph,
         extent,
+        integers,
         used_names: UsedNames::new(graph.values.iter().map(|value| value.name.clone()).collect()),
         constants: Vec::new(),
         proto: GraphProto { name: graph.name.clone(), ..GraphProto::default() },
@@ -74,6 +89,8 @@ fn write(graph: &Graph, extent: Extent) -> Vec<u8> {
 struct Writer<'a> {
     graph: &'a Graph,
     extent: Extent,
+    /// Weights of the layers that are written in integers, by node.
+    integers: Option<&'a BTreeMap<String, IntegerWeights>>,
     used_names: UsedNames,
     /// Constants without, and with, their elements.
     constants: Vec<(TensorProto, &'a Tensor)>,
@@ -144,6 +161,9 @@ impl<'a> Writer<'a> {
 
     fn node(&mut self, node: &Node) {
         let mut inputs: Vec<String> = node.inputs.iter().map(|&id| self.name(id)).collect();
+        if self.dynamic(node, &inputs) {
+            return;
+        }
         match &node.op {
             Op::MaxPool { window } | Op::AveragePool { window, .. }
                 if self.extent == Extent::Common && window.dilation != [1, 1] =>

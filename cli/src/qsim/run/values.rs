@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use compiler::backend::reference_graph;
+use explorer::score::Scores;
 use ir::qgraph::{QGraph, QType, QValue};
 use isa::Program;
 use rand::{RngExt, SeedableRng};
@@ -19,7 +20,7 @@ use crate::data::labels::Classes;
 use crate::data::{Sample, Samples};
 use crate::error::CliError;
 use crate::float_model::Reference;
-use crate::host::{Scores, ends, integers, largest, tensor};
+use crate::host::{ends, integers, largest, tensor};
 use crate::output::{Output, Talk};
 use crate::progress::Progress;
 use crate::qsim::args::RunArgs;
