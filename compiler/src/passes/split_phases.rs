@@ -9,8 +9,10 @@
 
 use ir::graph::{Graph, Node, Op, ValueId, Window};
 use ir::indices::Indices;
+use ir::quantized::Quantized;
+use ir::tensor::{Data, Tensor};
 
-use super::edit::{Insertion, add_constant, add_value, finish, floats, name, shape};
+use super::edit::{Insertion, add_tensor, add_value, finish, name, shape};
 use super::phases::{Axis, Phases};
 use super::{Changes, Context, Pass, PassError, Statistics};
 
@@ -85,11 +87,11 @@ impl Split {
 
     fn rewrite(&self, graph: &mut Graph, context: &mut Context, index: usize) {
         let node = graph.nodes.remove(index);
-        let weights = floats(graph, node.inputs[1]).expect("weights are constant").into_owned();
-        let bias = node
-            .inputs
-            .get(2)
-            .map(|&id| floats(graph, id).expect("the bias is constant").into_owned());
+        let constant = |id: ValueId| {
+            graph.values[id.0 as usize].constant.clone().expect("weights and biases are constant")
+        };
+        let weights = constant(node.inputs[1]);
+        let bias = node.inputs.get(2).map(|&id| constant(id));
         let (y, y_name) = (shape(graph, node.output).to_vec(), name(graph, node.output).to_owned());
         let known = context.statistics.get(&y_name).cloned();
         let [rows, columns] = [0, 1].map(|axis| self.parts[0][axis].count);
@@ -115,20 +117,12 @@ impl Split {
             let [p, q] = part;
             let kernel_shape = vec![channels, self.ic, p.kernel, q.kernel];
             let base = format!("{}/{suffix}", node.name);
-            let w = add_constant(
-                row.graph,
-                format!("{base}_weight"),
-                kernel_shape,
-                self.kernels(part, &weights),
-            );
+            let kernels = Tensor { shape: kernel_shape, data: self.kernels_of(part, &weights) };
+            let w = add_tensor(row.graph, format!("{base}_weight"), kernels);
             let mut inputs = vec![node.inputs[0], w];
             if let Some(bias) = &bias {
-                inputs.push(add_constant(
-                    row.graph,
-                    format!("{base}_bias"),
-                    vec![channels],
-                    bias.repeat(phases),
-                ));
+                let repeated = Tensor { shape: vec![channels], data: self.repeated(bias, phases) };
+                inputs.push(add_tensor(row.graph, format!("{base}_bias"), repeated));
             }
             let window = Window {
                 kernel: [p.kernel, q.kernel],
@@ -175,8 +169,31 @@ impl Split {
         }
     }
 
+    /// Kernels of one part; those that the file stores as integers keep them.
+    fn kernels_of(&self, part: &[Phases; 2], weights: &Tensor) -> Data {
+        let [rows, columns] = part;
+        let phases = rows.taps.len() * columns.taps.len();
+        let stored = weights.quantized().and_then(|stored| {
+            let scales = stored.row_scales(self.oc)?.repeat(phases);
+            let inner = self.ic * rows.kernel * columns.kernel;
+            Quantized::new(self.kernels(part, stored.integers()), scales, inner)
+        });
+        let floats = || self.kernels(part, &weights.f32_values().expect("weights are floats"));
+        stored.map_or_else(|| Data::F32(floats()), Data::Quantized)
+    }
+
+    /// A bias once for each phase.
+    fn repeated(&self, bias: &Tensor, phases: usize) -> Data {
+        let stored = bias.quantized().and_then(|stored| {
+            let scales = stored.row_scales(self.oc)?.repeat(phases);
+            Quantized::new(stored.integers().repeat(phases), scales, 1)
+        });
+        let floats = || bias.f32_values().expect("biases are floats").repeat(phases);
+        stored.map_or_else(|| Data::F32(floats()), Data::Quantized)
+    }
+
     /// Kernels `[phase y, phase x, oc, ic, places]` of one part.
-    fn kernels(&self, [rows, columns]: &[Phases; 2], weights: &[f32]) -> Vec<f32> {
+    fn kernels<T: Copy + Default>(&self, [rows, columns]: &[Phases; 2], weights: &[T]) -> Vec<T> {
         let [kh, kw] = self.kernel;
         let mut kernels = Vec::with_capacity(places(rows, columns) * self.oc * self.ic);
         for y in &rows.taps {
@@ -185,7 +202,7 @@ impl Split {
                     let taps = y.iter().flat_map(|ky| x.iter().map(move |kx| ky.zip(*kx)));
                     kernels.extend(taps.map(|tap| match tap {
                         Some((ky, kx)) => weights[(channel * kh + ky) * kw + kx],
-                        None => 0.0,
+                        None => T::default(),
                     }));
                 }
             }

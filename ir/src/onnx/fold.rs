@@ -2,6 +2,7 @@
 
 pub(super) mod elementwise;
 pub(super) mod reduce;
+pub(super) mod stored;
 
 use super::error::NodeError;
 use crate::indices::Indices;

@@ -234,7 +234,15 @@ impl Import<'_> {
             replacement: None,
         };
         match import_node(spec, &mut ctx, &mut self.unsupported) {
-            Ok(()) => Ok(ctx.replacement),
+            Ok(()) => {
+                let replacement = ctx.replacement;
+                if matches!(op.as_str(), "DynamicQuantizeLinear" | "DynamicQuantizeMatMul") {
+                    self.warnings.push(format!(
+                        "node `{name}` finds a scale for every input anew; here it is calibrated once"
+                    ));
+                }
+                Ok(replacement)
+            }
             Err(Refusal::Unsupported { reason, suggestion }) => {
                 self.refuse(&name, op, &reason, &suggestion);
                 Ok(None)

@@ -42,6 +42,11 @@ impl IntType {
         Some(IntType { bits, signed })
     }
 
+    /// Whether an element takes at most a byte.
+    pub(super) fn is_byte(self) -> bool {
+        self.bits <= 8
+    }
+
     /// Name in ONNX.
     pub(super) fn name(self) -> String {
         format!("{}int{}", if self.signed { "" } else { "u" }, self.bits)
@@ -159,6 +164,8 @@ pub(super) enum Integers {
     Open(IntType),
     /// Decided.
     Encoded(FileEncoding),
+    /// Decided anew for every input of the network; here they are real values, of scale 1.
+    Dynamic,
 }
 
 impl Integers {
@@ -167,6 +174,7 @@ impl Integers {
         match self {
             Integers::Open(int) => int,
             Integers::Encoded(encoding) => encoding.int,
+            Integers::Dynamic => IntType::UINT8,
         }
     }
 
@@ -175,6 +183,7 @@ impl Integers {
         match (self, other) {
             _ if self == other => Some(self),
             // Decided by who reads it.
+            (Integers::Dynamic, _) | (_, Integers::Dynamic) => None,
             (Integers::Open(_), _) | (_, Integers::Open(_)) if self.int() == other.int() => {
                 Some(Integers::Open(self.int()))
             }
@@ -208,7 +217,10 @@ const BLIND: &[&str] = &["Shape", "Size"];
 
 /// Whether an operator says itself what the integers it reads mean.
 fn reads_integers(op: &str) -> bool {
-    op == "DequantizeLinear" || op == "QGemm" || op.starts_with("QLinear")
+    matches!(
+        op,
+        "ConvInteger" | "DequantizeLinear" | "MatMulInteger" | "MatMulIntegerToFloat" | "QGemm"
+    ) || op.starts_with("QLinear")
 }
 
 /// What an operator does with operands that are integers.

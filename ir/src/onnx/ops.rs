@@ -17,6 +17,7 @@ mod conv;
 mod conv_transpose;
 mod depth_to_space;
 mod dropout;
+mod dynamic;
 mod elementwise;
 mod expand;
 mod expansion;
@@ -107,6 +108,7 @@ pub static OPS: &[OpSpec] = &[
     constant::CONSTANT,
     constant::CONSTANT_OF_SHAPE,
     conv::CONV,
+    dynamic::CONV_INTEGER,
     conv_transpose::CONV_TRANSPOSE,
     function::COS,
     function::COSH,
@@ -116,6 +118,7 @@ pub static OPS: &[OpSpec] = &[
     quantize::DEQUANTIZE_LINEAR,
     elementwise::DIV,
     dropout::DROPOUT,
+    dynamic::DYNAMIC_QUANTIZE_LINEAR,
     function::ELU,
     compare::EQUAL,
     function::ERF,
@@ -143,6 +146,7 @@ pub static OPS: &[OpSpec] = &[
     compare::LESS_OR_EQUAL,
     function::LOG,
     matmul::MAT_MUL,
+    dynamic::MAT_MUL_INTEGER,
     extremum::MAX,
     max_pool::MAX_POOL,
     elementwise::MEAN,
@@ -214,6 +218,8 @@ pub static OPS: &[OpSpec] = &[
 /// Operators of ONNX Runtime's own domain, `com.microsoft`, that are taken, by name.
 pub static MICROSOFT: &[OpSpec] = &[
     OpSpec { versions: &[1], ..quantize::DEQUANTIZE_LINEAR },
+    dynamic::DYNAMIC_QUANTIZE_MAT_MUL,
+    dynamic::MAT_MUL_INTEGER_TO_FLOAT,
     qlinear::QGEMM,
     qlinear_unweighted::QLINEAR_ADD,
     qlinear_unweighted::QLINEAR_AVERAGE_POOL,

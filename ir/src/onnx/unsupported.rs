@@ -55,11 +55,6 @@ pub(super) const FAMILIES: &[Family] = &[
         ops: &["CenterCropPad", "ReverseSequence"],
     },
     Family {
-        reason: "scales that depend on the input have no integer form",
-        suggestion: "quantize statically, or give the float model; qcc quantizes it",
-        ops: &["ConvInteger", "DynamicQuantizeLinear", "MatMulInteger"],
-    },
-    Family {
         reason: "comparisons, logic and selection are not supported",
         suggestion: "cut them off the end of the model and run them on the host",
         ops: &[

@@ -40,6 +40,14 @@ impl NodeCtx<'_> {
         }
     }
 
+    /// As [`NodeCtx::note_result_type`], for result `index`; nothing happens where the file does not want it.
+    pub(in crate::onnx) fn note_nth_result_type(&mut self, index: usize, int: IntType) {
+        let name = self.proto.output.get(index);
+        if let Some(slot) = name.and_then(|name| self.builder.slot(name)) {
+            self.builder.note_int_type(slot, int);
+        }
+    }
+
     fn result_slot(&self) -> Option<SlotId> {
         self.builder.slot(self.proto.output.first()?)
     }

@@ -6,6 +6,7 @@ use crate::onnx::integers::IntType;
 use crate::onnx::node::{Imported, NodeCtx};
 use crate::onnx::proto::DataType;
 use crate::onnx::tensor::type_name;
+use crate::quantized::Quantized;
 use crate::tensor::{DType, Data, Tensor};
 
 /// Cast.
@@ -126,7 +127,10 @@ fn convert(node: &mut NodeCtx<'_>, target: Target) -> Imported {
     }
     node.reserve(tensor.data.len(), 8)?;
     let data = match (&tensor.data, target) {
-        (Data::I64(values), Target::Float) => Data::F32(values.iter().map(|&v| v as f32).collect()),
+        (Data::I64(values), Target::Float) => match weights(node, values, tensor.shape.len()) {
+            Some(stored) => Data::Quantized(stored),
+            None => Data::F32(values.iter().map(|&v| v as f32).collect()),
+        },
         (Data::I64(values), Target::Integer { lo, hi }) => {
             if values.iter().any(|v| !(lo..=hi).contains(v)) {
                 return Err(NodeError::Arithmetic.into());
@@ -148,6 +152,13 @@ fn convert(node: &mut NodeCtx<'_>, target: Target) -> Imported {
     };
     let shape = tensor.shape.clone();
     node.set_constant(Tensor { shape, data })
+}
+
+/// Matrices and kernels of at most 8 bits, which are somebody's weights: they stay integers.
+fn weights(node: &NodeCtx<'_>, values: &[i64], rank: usize) -> Option<Quantized> {
+    node.int_type(0).filter(|int| rank >= 2 && int.is_byte())?;
+    let integers = values.iter().map(|&v| i32::try_from(v).ok()).collect::<Option<Vec<i32>>>()?;
+    Quantized::new(integers, vec![1.0], 1)
 }
 
 /// Floats are cut towards zero; one outside the integer type has no defined result in ONNX and is an error.

@@ -7,7 +7,8 @@ use crate::graph::{Op, ValueId, Window};
 use crate::infer::ShapeError;
 use crate::onnx::error::NodeError;
 use crate::onnx::node::{Imported, NodeCtx};
-use crate::tensor::Tensor;
+use crate::quantized::Quantized;
+use crate::tensor::{Data, Tensor};
 
 /// Largest stride: each step is a phase with a kernel of its own.
 const MOST_STRIDE: usize = 64;
@@ -118,13 +119,33 @@ fn swapped_weights(
         let expected = [&[channels], &shape[1..]].concat();
         return Err(ShapeError::Operand { operand: 1, shape, expected }.into());
     }
-    let swapped = swap_channels(&node.floats(1)?, [groups, c / groups, m_group, taps_y * taps_x]);
-    let swapped = Tensor::from_f32(&[outputs, c / groups, taps_y, taps_x], swapped)?;
+    let extents = [groups, c / groups, m_group, taps_y * taps_x];
+    let shape = vec![outputs, c / groups, taps_y, taps_x];
+    let stored = node.required_constant(1)?.quantized();
+    let swapped = match stored.and_then(|stored| swapped_integers(stored, extents)) {
+        Some(stored) => Tensor::new(shape, Data::Quantized(stored))?,
+        None => Tensor::new(shape, Data::F32(swap_channels(&node.floats(1)?, extents)))?,
+    };
     Ok(node.new_constant(&format!("{}.swapped", node.proto.input[1]), swapped))
 }
 
+/// Stored integers with the channels swapped, if they have one scale, or one for each output channel of a single group.
+fn swapped_integers(stored: &Quantized, extents: [usize; 4]) -> Option<Quantized> {
+    let [groups, c, m, taps] = extents;
+    let inner = match stored.scales().len() {
+        1 => 1,
+        n if groups == 1 && n == m && stored.inner() == taps => c * taps,
+        _ => return None,
+    };
+    let integers = swap_channels(stored.integers(), extents);
+    Quantized::new(integers, stored.scales().to_vec(), inner)
+}
+
 /// `[groups, a, b, taps]` as `[groups, b, a, taps]`.
-pub(in crate::onnx) fn swap_channels(values: &[f32], [groups, a, b, taps]: [usize; 4]) -> Vec<f32> {
+pub(in crate::onnx) fn swap_channels<T: Copy>(
+    values: &[T],
+    [groups, a, b, taps]: [usize; 4],
+) -> Vec<T> {
     let mut swapped = Vec::with_capacity(values.len());
     for group in 0..groups {
         for j in 0..b {

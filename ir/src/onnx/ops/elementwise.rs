@@ -5,6 +5,7 @@ use crate::function::{Function, Primitive};
 use crate::graph::{Op, ValueId};
 use crate::onnx::error::NodeError;
 use crate::onnx::fold::elementwise::{binary, variadic};
+use crate::onnx::fold::stored::{Step, arithmetic};
 use crate::onnx::node::{Imported, NodeCtx};
 use crate::tensor::Tensor;
 
@@ -24,7 +25,10 @@ pub(super) const SUB: OpSpec = OpSpec {
     versions: &[7, 13, 14],
     attributes: &[],
     constraints: &[],
-    fold: Some(|node| binary(node, |a, b| a - b, i64::checked_sub)),
+    fold: Some(|node| match stored(node, Step::Sub, false) {
+        Some(result) => node.set_constant(result),
+        None => binary(node, |a, b| a - b, i64::checked_sub),
+    }),
     import: Some(|node| emit(node, Op::Sub)),
 };
 
@@ -34,7 +38,10 @@ pub(super) const MUL: OpSpec = OpSpec {
     versions: &[7, 13, 14],
     attributes: &[],
     constraints: &[],
-    fold: Some(|node| binary(node, |a, b| a * b, i64::checked_mul)),
+    fold: Some(|node| match stored(node, Step::Mul, true) {
+        Some(result) => node.set_constant(result),
+        None => binary(node, |a, b| a * b, i64::checked_mul),
+    }),
     import: Some(|node| emit(node, Op::Mul)),
 };
 
@@ -44,7 +51,10 @@ pub(super) const DIV: OpSpec = OpSpec {
     versions: &[7, 13, 14],
     attributes: &[],
     constraints: &[],
-    fold: Some(|node| binary(node, |a, b| a / b, i64::checked_div)),
+    fold: Some(|node| match stored(node, Step::Div, false) {
+        Some(result) => node.set_constant(result),
+        None => binary(node, |a, b| a / b, i64::checked_div),
+    }),
     import: Some(div),
 };
 
@@ -84,6 +94,13 @@ pub(super) const MEAN: OpSpec = OpSpec {
         node.emit(Op::Mul, vec![total, share])
     }),
 };
+
+/// The result as stored integers, if an operand is so and the other one is its zero point or scale.
+fn stored(node: &NodeCtx<'_>, step: Step, either: bool) -> Option<Tensor> {
+    let (a, b) = (node.constant(0)?, node.constant(1)?);
+    let swapped = || if either { arithmetic(b, a, step) } else { None };
+    arithmetic(a, b, step).or_else(swapped)
+}
 
 fn emit(node: &mut NodeCtx<'_>, op: Op) -> Imported {
     let operands = node.operands()?;

@@ -1,5 +1,6 @@
 //! QuantizeLinear and DequantizeLinear: where a file that is quantized already says how its tensors are stored.
 
+use super::dynamic::undone;
 use super::{Constraint, OpSpec, constant_operand};
 use crate::graph::{Op, ValueId};
 use crate::onnx::error::NodeError;
@@ -124,6 +125,7 @@ const SYMMETRIC: Constraint = Constraint {
         let int = match node.integers_of(0) {
             Some(Integers::Encoded(stored)) => stored.int,
             Some(Integers::Open(int)) => int,
+            Some(Integers::Dynamic) => return Ok(None),
             None => match result_type(node) {
                 Ok(int) => int,
                 Err(_) => return Ok(None),
@@ -292,6 +294,11 @@ fn dequantize_constant(node: &mut NodeCtx<'_>) -> Imported {
 fn dequantize(node: &mut NodeCtx<'_>) -> Imported {
     match node.integers_of(0) {
         Some(Integers::Encoded(_)) => node.forward_real(0),
+        Some(Integers::Dynamic) if undone(node)? => node.forward_real(0),
+        Some(Integers::Dynamic) => Err(Refusal::Unsupported {
+            reason: "it reads dynamically quantized integers with another scale than theirs".into(),
+            suggestion: String::new(),
+        }),
         Some(Integers::Open(int)) => {
             let encoding = encoding(node, int)?;
             let stored = encoding.stored().ok_or_else(|| no_form(int))?;

@@ -122,3 +122,78 @@ fn what_contradicts_itself_is_refused() {
     let unknown = microsoft(stored("1,2").node("QLinearWhere q s z t z -> y", &[]));
     assert!(error(unknown).contains("`com.microsoft`"));
 }
+
+/// What `quantize_dynamic` writes for a product.
+fn dynamic(op: &str, dims: &str, weights: &[i64]) -> Tiny {
+    let count: i64 = weights.iter().product();
+    let values: Vec<i32> = (0..count).map(|i| 100 + i as i32).collect();
+    let tiny = bytes(Tiny::new(13).input("x", dims), "w", DataType::Uint8, weights, &values);
+    let tiny = bytes(tiny, "zw", DataType::Uint8, &[], &[101]).float_values("sw", &[], &[0.25]);
+    tiny.node("DynamicQuantizeLinear x -> q s z", &[])
+        .node(&format!("{op} q w z zw -> i"), &[])
+        .node("Cast i -> f", &[int("to", DataType::Float as i64)])
+        .node("Mul s sw -> both", &[])
+        .node("Mul f both -> y", &[])
+}
+
+#[test]
+fn dynamic_products_become_real_ones() {
+    for (op, dims, weights, expected) in [
+        ("MatMulInteger", "1,2", &[2, 2][..], "dense"),
+        ("ConvInteger", "1,2,1,1", &[2, 2, 1, 1], "conv"),
+    ] {
+        let model = dynamic(op, dims, weights).load_with(&LoadOptions::default()).unwrap();
+        assert!(model.warnings[0].contains("calibrated once"), "{:?}", model.warnings);
+        let graph = model.graph;
+        assert_eq!(names(&graph), [expected, "mul"]);
+        let (integers, scales) = constant(&graph, 0, 1);
+        let transposed = op == "MatMulInteger";
+        assert_eq!(integers, if transposed { [-1, 1, 0, 2] } else { [-1, 0, 1, 2] });
+        assert_eq!(scales, [1.0]);
+    }
+    let static_input = stored("1,2").floats("k", &[2, 2]);
+    let static_input = bytes(static_input, "w", DataType::Int8, &[2, 2], &[1; 4]);
+    let error = static_input.node("MatMulInteger q w -> y", &[]).load_with(&LoadOptions::default());
+    assert!(error.unwrap_err().to_string().contains("a result of DynamicQuantizeLinear"));
+}
+
+#[test]
+fn dynamic_products_of_onnx_runtime_too() {
+    let tiny =
+        bytes(Tiny::new(13).input("x", "1,2"), "w", DataType::Int8, &[2, 3], &[1, 2, 3, 4, 5, 6]);
+    let tiny = tiny.float_values("sw", &[3], &[1.0, 2.0, 3.0]).floats("b", &[3]);
+    let zeros = bytes(tiny, "zw", DataType::Int8, &[3], &[0; 3]);
+    let graph = load(microsoft(zeros.node("DynamicQuantizeMatMul x w sw zw b -> y", &[])));
+    assert_eq!(names(&graph), ["dense", "add"]);
+    assert_eq!(constant(&graph, 0, 1), (vec![1, 4, 2, 5, 3, 6], vec![1.0, 2.0, 3.0]));
+}
+
+#[test]
+fn weights_may_be_written_as_arithmetic() {
+    let tiny =
+        bytes(Tiny::new(13).input("x", "1,2"), "w", DataType::Uint8, &[2, 2], &[0, 128, 200, 255]);
+    let tiny = tiny.float_values("zero", &[], &[128.0]).float_values("scale", &[2], &[0.5, 0.25]);
+    let tiny = tiny
+        .node("Cast w -> f", &[int("to", DataType::Float as i64)])
+        .node("Sub f zero -> g", &[])
+        .node("Mul scale g -> h", &[])
+        .node("MatMul x h -> y", &[]);
+    assert_eq!(constant(&load(tiny), 0, 1), (vec![-128, 72, 0, 127], vec![0.5, 0.25]));
+}
+
+#[test]
+fn transposed_convolutions_keep_their_integers() {
+    let tiny = bytes(
+        Tiny::new(13).input("x", "1,2,3,3"),
+        "w",
+        DataType::Int8,
+        &[2, 3, 1, 2],
+        &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+    );
+    let tiny = tiny.float_values("sw", &[3], &[1.0, 2.0, 3.0]);
+    let tiny = tiny.node("DequantizeLinear w sw -> f", &[int("axis", 1)]);
+    let graph = load(tiny.node("ConvTranspose x f -> y", &[]));
+    let (integers, scales) = constant(&graph, 0, 1);
+    assert_eq!(integers, [1, 2, 7, 8, 3, 4, 9, 10, 5, 6, 11, 12]);
+    assert_eq!(scales, [1.0, 2.0, 3.0]);
+}
