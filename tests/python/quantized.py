@@ -26,6 +26,7 @@ import qdq
 
 IMAGES = 1000
 LEAST_AGREEMENT = 0.995
+LEAST_TOP1 = 0.925
 S8, U8 = QuantType.QInt8, QuantType.QUInt8
 QDQ, QOPERATOR = QuantFormat.QDQ, QuantFormat.QOperator
 
@@ -161,6 +162,23 @@ def fashion(tools, folder):
     return 2 * len(forms), failures
 
 
+def dynamic(tools, folder):
+    """The embedded network quantized dynamically: weights are kept, activations calibrated."""
+    path = folder / "dynamic.onnx"
+    quantization.quantize_dynamic(str(common.FASHION_MNIST / "fashion_mnist.onnx"), str(path), weight_type=S8)
+    model = onnx.load(path)
+    stored = [np.sort(w.astype(np.int64).ravel()).tobytes() for w in common.initializers(model).values() if w.dtype == np.int8 and w.ndim > 1]
+    data = ["--data", common.FASHION_MNIST / "calibration.npz", "--preprocess", "mean=0,std=255"]
+    program, _, export = compiled(tools, path, folder, *data)
+    missing = set(stored) - integers(export)
+    top1 = tools.report(program, "--data", common.FASHION_MNIST / "test.npz")["accuracy"]["top1"]
+    print(f"fashion_mnist, dynamic: {len(stored) - len(missing)} of {len(stored)} weights kept, top-1 {top1:.4f}")
+    failures = [f"fashion_mnist, dynamic: {len(missing)} weights are not those of the file"] if missing else []
+    if top1 < LEAST_TOP1:
+        failures.append(f"fashion_mnist, dynamic: top-1 {top1:.4f}")
+    return 2, failures
+
+
 def efficientnet(tools, folder):
     """EfficientNet-Lite0, of which nothing but scales and integers is compared."""
     models = os.environ.get("QCC_MODELS")
@@ -233,10 +251,11 @@ def operators(tools, folder):
 def main():
     tools = common.Tools(sys.argv[1])
     with tempfile.TemporaryDirectory() as name:
-        folders = [pathlib.Path(name) / part for part in ("operators", "fashion", "efficientnet")]
+        folders = [pathlib.Path(name) / part for part in ("operators", "fashion", "dynamic", "efficientnet")]
         for folder in folders:
             folder.mkdir()
-        counts, failures = zip(operators(tools, folders[0]), fashion(tools, folders[1]), efficientnet(tools, folders[2]))
+        parts = (operators, fashion, dynamic, efficientnet)
+        counts, failures = zip(*(part(tools, folder) for part, folder in zip(parts, folders)))
     common.finish(sum(counts), [failure for each in failures for failure in each])
 
 
