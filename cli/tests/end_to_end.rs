@@ -169,6 +169,31 @@ fn what_was_quantized_is_written_as_onnx_or_refused() {
 }
 
 #[test]
+fn what_was_exported_is_taken_back_as_it_is() {
+    let folder = Folder::new("again");
+    let (program, export, again) =
+        (folder.file("p.bin"), folder.file("m.qdq.onnx"), folder.file("again.bin"));
+    compile(&program, &["--emit", &format!("qdq={}", path(&export))]);
+    let output = Command::new(env!("CARGO_BIN_EXE_qcc"))
+        .arg(&export)
+        .args(["--preprocess", "mean=0,std=255", "-o"])
+        .arg(&again)
+        .output()
+        .unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr);
+    let all = "20 of 20 values keep their scales, and 14 of 14 layers their weights";
+    assert!(talk.contains(all), "{talk}");
+    assert!(!talk.contains("calibrated here"), "{talk}");
+    let (data, model) = (network("test.npz"), path(&export).to_owned());
+    let first = simulate(&program, &["--data", &data]);
+    let second = simulate(&again, &["--data", &data, "--float", &model, "--check"]);
+    assert_eq!(second["check"]["bit_exact"], true);
+    assert_eq!(first["accuracy"]["top1"], second["accuracy"]["top1"]);
+    // The float reference rounds where the file says.
+    assert!(second["accuracy"]["agreement"].as_f64().unwrap() >= 0.995, "{}", second["accuracy"]);
+}
+
+#[test]
 fn faults_are_the_same_on_any_number_of_threads() {
     let folder = Folder::new("inject");
     let program = folder.file("p.bin");

@@ -1,8 +1,8 @@
 //! What of a network that was quantized before is kept, and what is decided here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use ir::graph::{Graph, Node, Op, ValueId};
+use ir::graph::{Graph, Node, Op};
 use ir::quantized::Encoding;
 
 use super::fusion::Fusion;
@@ -32,16 +32,11 @@ pub struct Kept {
 pub fn kept(graph: &Graph, acc_bits: u8) -> Option<Kept> {
     let fusion = Fusion::of(graph);
     let sets = Sets::of(graph, &fusion);
-    let decided = sets.decided(graph, &fusion);
-    let encodings: BTreeMap<usize, Encoding> = stored(graph, &fusion)
-        .filter_map(|value| Some((sets.find(value), fusion.decided(value)?)))
-        .collect();
-    let count = |values: &mut dyn Iterator<Item = ValueId>| {
-        values.map(|value| sets.find(value)).collect::<BTreeSet<usize>>().len()
-    };
+    let encodings = sets.encodings(graph, &fusion);
+    let tensors: BTreeSet<usize> = stored(graph, &fusion).map(|value| sets.find(value)).collect();
     let mut kept = Kept {
-        values: count(&mut stored(graph, &fusion)),
-        values_kept: count(&mut decided.iter().copied()),
+        values: tensors.len(),
+        values_kept: tensors.iter().filter(|root| encodings.contains_key(root)).count(),
         open: wanted(graph).into_iter().map(|wanted| wanted.name).collect(),
         ..Kept::default()
     };

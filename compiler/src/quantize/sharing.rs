@@ -1,8 +1,9 @@
 //! Which values share stored integers, and which ranges calibration must find.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ir::graph::{Graph, Op, ValueId};
+use ir::graph::{Graph, Node, Op, ValueId};
+use ir::quantized::Encoding;
 
 use super::fusion::Fusion;
 use super::params::ends_in_sigmoid;
@@ -47,18 +48,32 @@ impl Sets {
         self.parent[b] = a;
     }
 
-    /// The values whose set has a scale that the file decides: their own, that of what they move, or that of a concatenation
-    /// which is theirs to take.
-    pub(super) fn decided(&self, graph: &Graph, fusion: &Fusion) -> BTreeSet<ValueId> {
-        let known = stored(graph, fusion).filter(|&value| fusion.decided(value).is_some());
-        let mut roots: BTreeSet<usize> = known.map(|value| self.find(value)).collect();
+    /// Scales that the file decides, by set: of values themselves, of what is moved, of operands of a concatenation whose result
+    /// has one, and of a concatenation whose operands all have the same.
+    pub(super) fn encodings(&self, graph: &Graph, fusion: &Fusion) -> BTreeMap<usize, Encoding> {
+        let mut known: BTreeMap<usize, Encoding> = stored(graph, fusion)
+            .filter_map(|value| Some((self.find(value), fusion.decided(value)?)))
+            .collect();
+        let joins: Vec<(&Node, usize)> = (fusion.nodes(graph))
+            .filter(|(node, ..)| matches!(node.op, Op::Concat { .. }))
+            .map(|(node, result, _)| (node, self.find(result)))
+            .collect();
         // From the last one, so that operands of operands follow.
-        for (node, result, _) in fusion.nodes(graph).collect::<Vec<_>>().into_iter().rev() {
-            if matches!(node.op, Op::Concat { .. }) && roots.contains(&self.find(result)) {
-                roots.extend(node.inputs.iter().map(|&x| self.find(x)));
+        for (node, result) in joins.iter().rev() {
+            if let Some(&encoding) = known.get(result) {
+                for &x in &node.inputs {
+                    known.entry(self.find(x)).or_insert(encoding);
+                }
             }
         }
-        stored(graph, fusion).filter(|&value| roots.contains(&self.find(value))).collect()
+        for (node, result) in joins {
+            let mut parts = node.inputs.iter().map(|&x| known.get(&self.find(x)).copied());
+            let first = parts.next().flatten();
+            if let Some(encoding) = first.filter(|_| parts.all(|part| part == first)) {
+                known.entry(result).or_insert(encoding);
+            }
+        }
+        known
     }
 
     /// Sets of the values that share stored integers.
@@ -97,7 +112,10 @@ pub(super) fn stored<'a>(
 pub fn wanted(graph: &Graph) -> Vec<Wanted> {
     let fusion = Fusion::of(graph);
     let mut sets = Sets::of(graph, &fusion);
-    let decided = sets.decided(graph, &fusion);
+    let decided: Vec<ValueId> = {
+        let known = sets.encodings(graph, &fusion);
+        stored(graph, &fusion).filter(|&value| known.contains_key(&sets.find(value))).collect()
+    };
     for (node, result, _) in fusion.nodes(graph) {
         if matches!(node.op, Op::Concat { .. }) {
             for &x in &node.inputs {
