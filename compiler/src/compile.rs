@@ -8,9 +8,10 @@ use isa::{Hardware, verify};
 
 use crate::backend::{BackendError, generate};
 use crate::calibrate::{CalibrateError, Calibration, GraphRunner, Sample, with_data, without_data};
-use crate::options::Options;
+use crate::options::{BiasCorrection, Options};
 use crate::passes::{Applied, Check, Context, GRAPH, PassError, run};
 use crate::quantize::{Kept, QuantizeError, check, kept, quantize};
+use crate::refine::{Knowledge, Means, Probes, means, open_layers, refine};
 use crate::validate::validate;
 
 /// Most elements of a value: as many as the integer runtime takes. Calibration holds them as floats.
@@ -107,7 +108,22 @@ impl Network {
         Ok(without_data(&self.graph, &self.context, &GraphRunner::new(&self.graph), options)?)
     }
 
-    /// The integer graph for a machine.
+    /// Room for samples to refine the integers on: show it every sample that calibration sees.
+    #[must_use]
+    pub fn room(&self) -> Probes {
+        Probes::of(&self.graph)
+    }
+
+    /// What the float network computes in the mean on probes, as far as correcting biases `way` needs it.
+    ///
+    /// # Errors
+    /// [`CompileError::Calibrate`].
+    pub fn means(&self, probes: &Probes, way: BiasCorrection) -> Result<Means, CompileError> {
+        let layers = open_layers(&self.graph, &self.context, way);
+        Ok(means(&self.graph, &GraphRunner::new(&self.graph), probes, &layers)?)
+    }
+
+    /// The integer graph for a machine, without samples.
     ///
     /// # Errors
     /// [`CompileError::Quantize`].
@@ -117,8 +133,35 @@ impl Network {
         options: &Options,
         hw: &Hardware,
     ) -> Result<QGraph, CompileError> {
-        Ok(quantize(&self.graph, calibration, options, hw)?)
+        Ok(self.quantize_on(&Probes::default(), calibration, options, hw)?.graph)
     }
+
+    /// The integer graph for a machine, refined on probes whose means `calibration` holds, if there are any.
+    ///
+    /// # Errors
+    /// [`CompileError::Quantize`].
+    pub fn quantize_on(
+        &self,
+        probes: &Probes,
+        calibration: &Calibration,
+        options: &Options,
+        hw: &Hardware,
+    ) -> Result<Quantized, CompileError> {
+        let mut graph = quantize(&self.graph, calibration, options, hw)?;
+        let means = calibration.means.as_ref().filter(|_| !probes.is_empty());
+        let knowledge = Knowledge { context: &self.context, seen: means.map(|m| (probes, m)) };
+        let notes = refine(&self.graph, &mut graph, knowledge, options, hw.acc_bits)?;
+        Ok(Quantized { graph, notes })
+    }
+}
+
+/// An integer graph and how it was made.
+#[derive(Clone, Debug)]
+pub struct Quantized {
+    /// The graph.
+    pub graph: QGraph,
+    /// What was done beyond rounding: one sentence each, for people.
+    pub notes: Vec<String>,
 }
 
 /// Extents come from the file, and what computes values allocates them.

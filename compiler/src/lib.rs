@@ -8,6 +8,7 @@ pub mod options;
 pub mod passes;
 pub mod quantize;
 pub mod random_weights;
+pub mod refine;
 #[cfg(test)]
 mod testing;
 pub mod validate;

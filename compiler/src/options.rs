@@ -27,6 +27,8 @@ pub struct Options {
     pub seed: u64,
     /// Smallest and largest real value of the network's inputs, if known and no data is given.
     pub input_range: Option<(f32, f32)>,
+    /// How biases make up for what rounding does to means.
+    pub bias_correction: BiasCorrection,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             logits: Logits::MinMax,
             seed: 0,
             input_range: None,
+            bias_correction: BiasCorrection::Auto,
         }
     }
 }
@@ -103,6 +106,48 @@ pub enum Logits {
     /// That of least squared error.
     #[serde(rename = "mse")]
     Mse,
+}
+
+/// How the bias of each output channel is corrected so that its mean stays that of the float network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BiasCorrection {
+    /// Analytic where batch norms tell the mean of a layer's input, empirical for other layers if there are samples.
+    #[default]
+    Auto,
+    /// By the means of the integers on samples, layer after layer.
+    Empirical,
+    /// By the mean inputs that batch norms tell.
+    Analytic,
+    /// Not at all: biases are rounded alone.
+    Off,
+}
+
+impl BiasCorrection {
+    /// All ways.
+    pub const ALL: [BiasCorrection; 4] = [
+        BiasCorrection::Auto,
+        BiasCorrection::Empirical,
+        BiasCorrection::Analytic,
+        BiasCorrection::Off,
+    ];
+
+    /// Name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            BiasCorrection::Auto => "auto",
+            BiasCorrection::Empirical => "empirical",
+            BiasCorrection::Analytic => "analytic",
+            BiasCorrection::Off => "off",
+        }
+    }
+
+    /// The way with that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<BiasCorrection> {
+        BiasCorrection::ALL.into_iter().find(|way| way.name() == name)
+    }
 }
 
 impl Observer {

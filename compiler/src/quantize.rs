@@ -31,6 +31,7 @@ pub(crate) use params::Storage;
 
 pub use check::check;
 pub use error::{QuantizeError, Refusal};
+pub(crate) use kept::keeps_integers;
 pub use kept::{Kept, kept};
 pub use sharing::{Clipping, Wanted, wanted};
 pub use weights::weight_scale;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use compiler::calibrate::Calibration;
 use compiler::compile::{Network, program};
 use compiler::options::Options;
+use compiler::refine::Probes;
 use ir::graph::Graph;
 use ir::qgraph::QGraph;
 use isa::Hardware;
@@ -109,16 +110,16 @@ pub struct Candidates {
 }
 
 impl Candidates {
-    /// Makes every scheme ready. `calibrate` finds ranges and is called once for each width of activations; a scheme that cannot be had
-    /// becomes a row that says why.
+    /// Makes every scheme ready. `calibrate` finds ranges and samples to refine on, and is called once for each width of activations; a scheme that cannot
+    /// be had becomes a row that says why.
     ///
     /// # Errors
     /// The first of `calibrate`.
     pub fn prepare<E>(
         setup: Setup<'_>,
-        mut calibrate: impl FnMut(&Options) -> Result<Calibration, E>,
+        mut calibrate: impl FnMut(&Options) -> Result<(Calibration, Probes), E>,
     ) -> Result<Candidates, E> {
-        let mut calibrations: BTreeMap<u8, Calibration> = BTreeMap::new();
+        let mut calibrations: BTreeMap<u8, (Calibration, Probes)> = BTreeMap::new();
         let mut made = Vec::new();
         for scheme in SCHEMES {
             let options = options(setup.options, scheme.kind);
@@ -194,7 +195,7 @@ fn prepared(
     setup: Setup<'_>,
     scheme: &'static Scheme,
     options: &Options,
-    calibration: Option<&Calibration>,
+    calibration: Option<&(Calibration, Probes)>,
 ) -> Result<Candidate, String> {
     let graph = &setup.network.graph;
     let first = graph.outputs.first().ok_or("the network has no output")?;
@@ -218,7 +219,7 @@ fn prepared(
 fn integer(
     setup: Setup<'_>,
     options: &Options,
-    calibration: &Calibration,
+    (calibration, probes): &(Calibration, Probes),
     set: &[(&str, u32)],
 ) -> Result<Candidate, String> {
     let mut hardware = setup.hardware.clone();
@@ -226,8 +227,8 @@ fn integer(
         hardware.set(name, &value.to_string()).map_err(|e| e.to_string())?;
     }
     hardware.validate().map_err(|e| e.to_string())?;
-    let graph =
-        setup.network.quantize(calibration, options, &hardware).map_err(|e| e.to_string())?;
+    let quantized = setup.network.quantize_on(probes, calibration, options, &hardware);
+    let graph = quantized.map_err(|e| e.to_string())?.graph;
     let made = program(&graph, &hardware, Meta::default()).map_err(|e| e.to_string())?;
     let timing = timing::run(&made, timing::Mode::Event).map_err(|e| e.to_string())?;
     let report = Report::new(&made, &hardware, &ProgramFile::default(), &timing)

@@ -135,11 +135,11 @@ pub(crate) struct QuantizeArgs {
     /// How, whatever the widths.
     #[command(flatten)]
     pub method: MethodArgs,
-    /// Save the calibrated ranges
+    /// Save what the float network tells: the ranges, and the means that biases are corrected to
     #[arg(long, value_name = "FILE")]
     pub calib_out: Option<PathBuf>,
-    /// Use saved ranges: the same bytes out on any machine
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    /// Use what --calib-out saved: the same bytes out on any machine. What was refined on --data needs the same --data again
+    #[arg(long, value_name = "FILE")]
     pub calib_in: Option<PathBuf>,
 }
 
@@ -168,6 +168,9 @@ pub(crate) struct MethodArgs {
     /// How the ranges of the network's answers are chosen: of outputs, and of what a softmax reads [default: minmax]
     #[arg(long, value_parser = ["minmax", "isotone", "mse"], long_help = LOGITS_HELP)]
     pub logits: Option<String>,
+    /// How biases make up for what rounding does to the mean of each output channel: analytic where batch norms tell the mean of a layer's input; empirical by following up to 128 samples of --data through the integers, layer after layer; auto is analytic where possible and empirical for the rest
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = ["auto", "empirical", "analytic", "off"])]
+    pub bias_correction: String,
     /// Seed of synthetic inputs
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use compiler::calibrate::Calibration;
-use compiler::compile::{Network, program};
-use compiler::options::{Granularity, Logits, Observer, Options};
+use compiler::compile::{Network, Quantized, program};
+use compiler::options::{BiasCorrection, Granularity, Logits, Observer, Options};
 use compiler::quantize::Kept;
 use compiler::random_weights::{Replaced, randomize};
+use compiler::refine::Probes;
 use ir::graph::Graph;
 use ir::onnx::{LoadError, LoadOptions, Model, load, save_qdq};
 use ir::qgraph::{QGraph, QValue};
@@ -61,26 +62,30 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let network = rewrite(path, model.graph, talk)?;
     let kept = network.kept(&hw);
     tell_kept(kept.as_ref(), &args.quantize, talk);
-    let (mut calibration, sample_hashes) = match &kept {
-        Some(kept) if kept.open.is_empty() => (Calibration::default(), Vec::new()),
+    let Calibrated { mut table, probes, sample_hashes } = match &kept {
+        Some(kept) if kept.open.is_empty() => Calibrated::default(),
         _ => calibrate(&network, args, &options, how.as_ref(), talk)?,
     };
     if let Some(kept) = &kept {
-        let (summary, found) = (kept.summary(), &calibration.method);
+        let (summary, found) = (kept.summary(), &table.method);
         // Saved ranges tell already.
         if !found.starts_with(&summary) {
             let parts = [summary.as_str(), found].into_iter().filter(|part| !part.is_empty());
-            calibration.method = parts.collect::<Vec<_>>().join("; ");
+            table.method = parts.collect::<Vec<_>>().join("; ");
         }
     }
-    talk.note(format_args!("calibration: {}", calibration.method));
+    talk.note(format_args!("calibration: {}", table.method));
     if let Some(ranges) = &mut ranges {
-        ranges.put(calibration.to_json().as_bytes())?;
+        ranges.put(table.to_json().as_bytes())?;
     }
     let stage = Progress::stage(talk, "quantizing");
-    let qgraph = network.quantize(&calibration, &options, &hw);
+    let quantized = network.quantize_on(&probes, &table, &options, &hw);
     drop(stage);
-    let qgraph = qgraph.map_err(|e| CliError::in_file(path, e))?;
+    let Quantized { graph: qgraph, notes } = quantized.map_err(|e| CliError::in_file(path, e))?;
+    for note in &notes {
+        talk.detail(note);
+        table.method = format!("{}; {note}", table.method);
+    }
     let meta = Meta {
         model: network.graph.name.clone(),
         model_sha256,
@@ -88,7 +93,7 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
         compiler: concat!("qcc ", env!("CARGO_PKG_VERSION")).into(),
         weight_bits: options.weight_bits,
         act_bits: options.act_bits,
-        calibration: calibration.method.clone(),
+        calibration: table.method,
         sample_hashes,
         labels,
         preprocess: how,
@@ -203,6 +208,9 @@ pub(crate) fn options(
     let default = Options::default();
     let observer = args.observer.as_deref().map_or(Some(default.observer), Observer::from_name);
     let logits = args.logits.as_deref().map_or(Some(default.logits), Logits::from_name);
+    let bias_correction = BiasCorrection::from_name(&args.bias_correction).ok_or_else(|| {
+        CliError::Usage(format!("--bias-correction {}: unknown", args.bias_correction))
+    })?;
     Ok(Options {
         weight_bits,
         act_bits,
@@ -213,6 +221,7 @@ pub(crate) fn options(
         logits: logits.expect("the parser knows the names"),
         seed: args.seed,
         input_range: args.input_range.or_else(|| how.map(pixel_range)),
+        bias_correction,
     })
 }
 
@@ -238,67 +247,112 @@ fn pixel_range(how: &Preprocess) -> (f32, f32) {
         .fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)))
 }
 
-/// Ranges from a file, from samples, or from neither; with the hashes of the samples used.
+/// What is known of the network's activations.
+#[derive(Default)]
+pub(crate) struct Calibrated {
+    /// Ranges and means.
+    pub(crate) table: Calibration,
+    /// Samples to refine on.
+    pub(crate) probes: Probes,
+    /// Hashes of the samples used.
+    pub(crate) sample_hashes: Vec<u64>,
+}
+
+/// Ranges from a file, from samples, or from neither; and what refining needs.
 fn calibrate(
     network: &Network,
     args: &CompileArgs,
     options: &Options,
     how: Option<&Preprocess>,
     talk: Talk,
-) -> Result<(Calibration, Vec<u64>), CliError> {
+) -> Result<Calibrated, CliError> {
     let q = &args.quantize;
-    if let Some(path) = &q.calib_in {
-        let text = String::from_utf8(read_file(path)?)
-            .map_err(|_| CliError::in_file(path, "is not text"))?;
-        return Ok((
-            Calibration::from_json(&text).map_err(|e| CliError::in_file(path, e))?,
-            Vec::new(),
-        ));
-    }
+    let saved = q.calib_in.as_deref().map(saved_calibration).transpose()?;
     let Some(path) = &q.data else {
-        if !q.no_data {
-            talk.note("no --data: calibrating without data");
+        if options.bias_correction == BiasCorrection::Empirical {
+            return Err(CliError::Usage("--bias-correction empirical needs --data".into()));
         }
-        let _stage = Progress::stage(talk, "calibrating");
-        let calibration = network.calibrate_without_data(options).map_err(CliError::refused)?;
-        return Ok((calibration, Vec::new()));
+        let table = match saved {
+            Some(table) => table,
+            None => calibrate_without_data(network, q.no_data, options, talk)?,
+        };
+        return Ok(Calibrated { table, probes: Probes::default(), sample_hashes: Vec::new() });
     };
     let inputs = inputs(&network.graph);
     let samples = Samples::read(path, &inputs, how, None)?;
-    observe(network, path, &samples, (0..samples.count).collect(), options, talk)
+    let chosen = (0..samples.count).collect();
+    observe(network, path, &samples, chosen, saved, options, talk)
 }
 
-/// Ranges from some samples of a file or folder; with the hashes of these samples.
+/// What some samples of a file or folder tell, except the ranges if they are `saved`.
 pub(crate) fn observe(
     network: &Network,
     path: &Path,
     samples: &Samples<'_>,
     chosen: Vec<usize>,
+    saved: Option<Calibration>,
     options: &Options,
     talk: Talk,
-) -> Result<(Calibration, Vec<u64>), CliError> {
+) -> Result<Calibrated, CliError> {
     let progress = Progress::over(talk, "calibrating", chosen.len());
-    let mut hashes = Vec::with_capacity(chosen.len());
+    let mut probes = network.room();
+    let mut sample_hashes = Vec::with_capacity(chosen.len());
     let mut unread = None;
-    let each = samples.those(chosen).map_while(|read| {
+    let mut each = samples.those(chosen).map_while(|read| {
         progress.tick();
         match read.and_then(|sample| {
-            hashes.push(sample.hash());
+            sample_hashes.push(sample.hash());
             samples.real(&sample)
         }) {
-            Ok(real) => Some(Ok(real.unwrap_or_default())),
+            Ok(real) => {
+                let real = real.unwrap_or_default();
+                probes.offer(&real);
+                Some(Ok(real))
+            }
             Err(error) => {
                 unread = Some(error);
                 None
             }
         }
     });
-    let calibration = network.calibrate(each, options);
+    let table = match saved {
+        Some(table) => {
+            each.by_ref().for_each(drop);
+            Ok(table)
+        }
+        None => network.calibrate(&mut each, options),
+    };
+    drop(each);
     drop(progress);
-    match unread {
-        Some(first) => Err(samples.explain(path, first)),
-        None => Ok((calibration.map_err(|e| CliError::in_file(path, e))?, hashes)),
+    if let Some(first) = unread {
+        return Err(samples.explain(path, first));
     }
+    let mut table = table.map_err(|e| CliError::in_file(path, e))?;
+    let way = options.bias_correction;
+    if table.means.is_none() && matches!(way, BiasCorrection::Auto | BiasCorrection::Empirical) {
+        let _stage = Progress::stage(talk, "taking means");
+        table.means = Some(network.means(&probes, way).map_err(|e| CliError::in_file(path, e))?);
+    }
+    Ok(Calibrated { table, probes, sample_hashes })
+}
+
+fn saved_calibration(path: &Path) -> Result<Calibration, CliError> {
+    let text =
+        String::from_utf8(read_file(path)?).map_err(|_| CliError::in_file(path, "is not text"))?;
+    Calibration::from_json(&text).map_err(|e| CliError::in_file(path, e))
+}
+
+fn calibrate_without_data(
+    network: &Network,
+    no_data: bool,
+    options: &Options,
+    talk: Talk,
+) -> Result<Calibration, CliError> {
+    if !no_data {
+        talk.note("no --data: calibrating without data");
+    }
+    let _stage = Progress::stage(talk, "calibrating");
+    network.calibrate_without_data(options).map_err(CliError::refused)
 }
 
 /// The graph's inputs as far as reading samples needs them: name and ONNX shape.

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
-use compiler::calibrate::Calibration;
 use compiler::compile::Network;
 use compiler::options::Options;
 use explorer::study::{Candidates, Labelled, Setup};
@@ -21,7 +20,9 @@ use crate::error::CliError;
 use crate::output::{Output, Talk, check_distinct};
 use crate::preprocess;
 use crate::progress::Progress;
-use crate::qcc::compile::{first_output_values, inputs, observe, options, read_network, rewrite};
+use crate::qcc::compile::{
+    Calibrated, first_output_values, inputs, observe, options, read_network, rewrite,
+};
 
 /// Bits of weights and activations that the schemes replace.
 const WIDTHS: [u8; 2] = [8, 8];
@@ -58,10 +59,10 @@ pub(crate) fn study_command(args: &StudyArgs, talk: Talk) -> Result<(), CliError
     let setup =
         Setup { original: &model.graph, network: &network, options: &options, hardware: &hardware };
     let candidates = Candidates::prepare(setup, |options| {
-        let (calibration, seen) = source.calibrate(&samples, options)?;
-        hashes.extend(seen);
-        talk.detail(format_args!("{}-bit activations: {}", options.act_bits, calibration.method));
-        Ok(calibration)
+        let Calibrated { table, probes, sample_hashes } = source.calibrate(&samples, options)?;
+        hashes.extend(sample_hashes);
+        talk.detail(format_args!("{}-bit activations: {}", options.act_bits, table.method));
+        Ok((table, probes))
     })?;
     let progress = Progress::over(talk, "measuring", measured.len());
     let start = Instant::now();
@@ -130,24 +131,28 @@ impl Source<'_> {
         Ok(measured)
     }
 
-    /// Ranges for one width of activations, and hashes of the samples used.
-    fn calibrate(
-        &self,
-        samples: &Samples<'_>,
-        options: &Options,
-    ) -> Result<(Calibration, Vec<u64>), CliError> {
+    /// What is known of activations, for one width of them.
+    fn calibrate(&self, samples: &Samples<'_>, options: &Options) -> Result<Calibrated, CliError> {
         if self.args.no_data {
             let _stage = Progress::stage(self.talk, "calibrating");
-            let calibration = self.network.calibrate_without_data(options);
-            return Ok((calibration.map_err(CliError::refused)?, Vec::new()));
+            let table = self.network.calibrate_without_data(options).map_err(CliError::refused)?;
+            return Ok(Calibrated { table, ..Calibrated::default() });
         }
         let Some(path) = &self.args.calib else {
             let chosen = (0..samples.count).step_by(2).collect();
-            return observe(self.network, &self.args.data, samples, chosen, options, self.talk);
+            return observe(
+                self.network,
+                &self.args.data,
+                samples,
+                chosen,
+                None,
+                options,
+                self.talk,
+            );
         };
         let samples = Samples::read(path, self.inputs, self.how, None)?;
         let all = (0..samples.count).collect();
-        observe(self.network, path, &samples, all, options, self.talk)
+        observe(self.network, path, &samples, all, None, options, self.talk)
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Moments {
 }
 
 /// Moments of every value that rests on batch norms only, indexed like `graph.values`.
-pub(super) fn propagate(graph: &Graph, context: &Context) -> Vec<Option<Moments>> {
+pub(crate) fn propagate(graph: &Graph, context: &Context) -> Vec<Option<Moments>> {
     let mut known: Vec<Option<Moments>> = vec![None; graph.values.len()];
     for node in &graph.nodes {
         let name = &graph.values[node.output.0 as usize].name;

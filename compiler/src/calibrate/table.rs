@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::CalibrateError;
+use crate::refine::Means;
 
-/// Version of the file format.
-const FORMAT: u32 = 1;
+/// Version of the file format. Format 1 has no means.
+const FORMAT: u32 = 2;
 
 /// Real values that an activation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +38,7 @@ impl Range {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// Version of the file format; 1.
+    /// Version of the file format; 2, or 1 without means.
     pub format: u32,
     /// Where the ranges came from, for people.
     pub method: String,
@@ -45,11 +46,20 @@ pub struct Calibration {
     pub samples: u64,
     /// Range of each value by ONNX name.
     pub ranges: BTreeMap<String, Range>,
+    /// What the float network computes in the mean, where samples were seen for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub means: Option<Means>,
 }
 
 impl Default for Calibration {
     fn default() -> Self {
-        Calibration { format: FORMAT, method: String::new(), samples: 0, ranges: BTreeMap::new() }
+        Calibration {
+            format: FORMAT,
+            method: String::new(),
+            samples: 0,
+            ranges: BTreeMap::new(),
+            means: None,
+        }
     }
 }
 
@@ -70,8 +80,16 @@ impl Calibration {
     pub fn from_json(text: &str) -> Result<Calibration, CalibrateError> {
         let bad = |message: String| CalibrateError::Table { message };
         let table: Calibration = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
-        if table.format != FORMAT {
+        let known = table.format == FORMAT || table.format == 1 && table.means.is_none();
+        if !known {
             return Err(bad(format!("found format {}, expected {FORMAT}", table.format)));
+        }
+        for (name, means) in table.means.iter().flat_map(|means| &means.channels) {
+            if let Some(mean) = means.iter().find(|mean| !mean.is_finite()) {
+                return Err(bad(format!(
+                    "`{name}` has a mean of {mean}, expected a finite number"
+                )));
+            }
         }
         for (name, Range { lo, hi }) in &table.ranges {
             if !(lo.is_finite() && hi.is_finite() && lo <= hi) {
@@ -113,8 +131,15 @@ mod tests {
         ] {
             assert!(Calibration::from_json(&text(bad)).is_err(), "{bad}");
         }
-        let newer = text("{}").replace("\"format\": 1", "\"format\": 2");
-        assert!(Calibration::from_json(&newer).unwrap_err().to_string().contains("format 2"));
+        let newer = text("{}").replace("\"format\": 1", "\"format\": 3");
+        assert!(Calibration::from_json(&newer).unwrap_err().to_string().contains("format 3"));
+        let means = |format: u32, mean: &str| {
+            let means = format!(r#""means": {{"samples": 1, "channels": {{"a": [{mean}]}}}}"#);
+            let text = text("{}").replace("\"format\": 1", &format!("\"format\": {format}"));
+            Calibration::from_json(&text.replace(r#""ranges""#, &format!(r#"{means}, "ranges""#)))
+        };
+        assert!(means(2, "0.5").is_ok());
+        assert!(means(1, "0.5").is_err() && means(2, "1e999").is_err());
         assert!(Calibration::from_json("").is_err());
     }
 }

@@ -76,6 +76,24 @@ pub enum QuantizeError {
         /// Values accepted.
         expected: &'static str,
     },
+    /// The calibration table does not know the means of some layer.
+    #[error(
+        "the calibration has no {channels} means for `{name}`; it was made for another network or another version of the compiler, calibrate again"
+    )]
+    MissingMeans {
+        /// Result of the layer.
+        name: String,
+        /// Its channels.
+        channels: usize,
+    },
+    /// The integers cannot be computed on the samples.
+    #[error("`{name}` cannot be computed on the calibration samples: {message}")]
+    Run {
+        /// Input or node.
+        name: String,
+        /// What is wrong.
+        message: String,
+    },
     /// The result breaks the rules of integer graphs.
     #[error("the quantized graph is not valid: {}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Invalid {

@@ -55,6 +55,13 @@ pub fn kept(graph: &Graph, acc_bits: u8) -> Option<Kept> {
     (kept.values_kept + kept.layers_kept > 0).then_some(kept)
 }
 
+/// Whether the integers of a layer's weights are the file's.
+pub(crate) fn keeps_integers(graph: &Graph, node: &Node) -> bool {
+    let weights = &graph.values[node.inputs[1].0 as usize];
+    let stored = weights.constant.as_ref();
+    stored.is_some_and(|stored| row_scales(stored, weights.shape[0]).is_some())
+}
+
 /// What is not as the file has it in a layer whose weights it decides.
 fn layer(
     graph: &Graph,
