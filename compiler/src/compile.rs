@@ -10,7 +10,7 @@ use crate::backend::{BackendError, generate};
 use crate::calibrate::{CalibrateError, Calibration, GraphRunner, Sample, with_data, without_data};
 use crate::options::{BiasCorrection, Options};
 use crate::passes::{Applied, Check, Context, GRAPH, PassError, run};
-use crate::quantize::{Kept, QuantizeError, check, kept, quantize};
+use crate::quantize::{Kept, QuantizeError, check, kept, layer_bits, quantize};
 use crate::refine::{Knowledge, Means, Probes, means, open_layers, refine};
 use crate::validate::validate;
 
@@ -150,8 +150,22 @@ impl Network {
         let mut graph = quantize(&self.graph, calibration, options, hw)?;
         let means = calibration.means.as_ref().filter(|_| !probes.is_empty());
         let knowledge = Knowledge { context: &self.context, seen: means.map(|m| (probes, m)) };
-        let notes = refine(&self.graph, &mut graph, knowledge, options, hw.acc_bits)?;
+        let mut notes: Vec<String> = self.kept_layers(options)?.into_iter().collect();
+        notes.extend(refine(&self.graph, &mut graph, knowledge, options, hw.acc_bits)?);
         Ok(Quantized { graph, notes })
+    }
+}
+
+impl Network {
+    /// Which layers have other bits per weight than the rest, if any.
+    fn kept_layers(&self, options: &Options) -> Result<Option<String>, CompileError> {
+        let bits = layer_bits(&self.graph, options)?;
+        let others = bits.iter().filter(|(_, bits)| **bits != options.weight_bits);
+        let named: Vec<String> = others.map(|(name, bits)| format!("{name} ({bits})")).collect();
+        let (count, all) = (named.len(), bits.len());
+        Ok((count > 0).then(|| {
+            format!("{count} of {all} layers have other bits per weight: {}", named.join(", "))
+        }))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the user decides about a network's integer form.
 
+use std::collections::BTreeMap;
+
 use ir::qgraph::QType;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +13,12 @@ use crate::quantize::Storage;
 pub struct Options {
     /// Bits per weight, 2..=8.
     pub weight_bits: u8,
+    /// Bits per weight of single layers, by node name; see [`layer_bits`](crate::quantize::layer_bits).
+    pub layer_bits: BTreeMap<String, u8>,
+    /// Whether `weight_bits` holds for the layers too that few bits would ruin.
+    pub weight_bits_everywhere: bool,
+    /// How weights become integers.
+    pub weight_rounding: WeightRounding,
     /// Bits per activation, 2..=8 or 16.
     pub act_bits: u8,
     /// Whether int8 activations have zero in the middle of their range, as int16 ones always have.
@@ -35,6 +43,9 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             weight_bits: 8,
+            layer_bits: BTreeMap::new(),
+            weight_bits_everywhere: false,
+            weight_rounding: WeightRounding::Auto,
             act_bits: 8,
             symmetric_activations: false,
             granularity: Granularity::PerChannel,
@@ -106,6 +117,41 @@ pub enum Logits {
     /// That of least squared error.
     #[serde(rename = "mse")]
     Mse,
+}
+
+/// How weights become integers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightRounding {
+    /// Flips for kernels of more than one position and at most six bits, nearest for others.
+    #[default]
+    Auto,
+    /// To the nearest integer, each weight alone.
+    Nearest,
+    /// Some to the other neighbour, so that the errors of a kernel and of a channel cancel.
+    Squant,
+}
+
+impl WeightRounding {
+    /// All ways.
+    pub const ALL: [WeightRounding; 3] =
+        [WeightRounding::Auto, WeightRounding::Nearest, WeightRounding::Squant];
+
+    /// Name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            WeightRounding::Auto => "auto",
+            WeightRounding::Nearest => "nearest",
+            WeightRounding::Squant => "squant",
+        }
+    }
+
+    /// The way with that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<WeightRounding> {
+        WeightRounding::ALL.into_iter().find(|way| way.name() == name)
+    }
 }
 
 /// How the bias of each output channel is corrected so that its mean stays that of the float network.

@@ -4,6 +4,7 @@
 //! for efficient inference"): weights symmetric per channel, activations asymmetric int8 or symmetric int16, biases in
 //! the accumulator's scale. Nothing stays float: a node without an integer form is an error, all of them at once.
 
+mod bits;
 mod check;
 mod emit;
 mod error;
@@ -14,6 +15,7 @@ mod params;
 mod plateaus;
 mod scales;
 mod sharing;
+mod squant;
 mod weights;
 
 use ir::graph::Graph;
@@ -29,6 +31,7 @@ use params::Grid;
 pub(crate) use emit::slope_axis;
 pub(crate) use params::Storage;
 
+pub use bits::layer_bits;
 pub use check::check;
 pub use error::{QuantizeError, Refusal};
 pub(crate) use kept::keeps_integers;
@@ -86,6 +89,11 @@ impl Arithmetic {
             weight_limit: i8::MAX >> (8 - options.weight_bits),
         })
     }
+
+    /// For a layer whose weights have that many bits.
+    fn with_bits(&self, bits: u8) -> Arithmetic {
+        Arithmetic { weight_limit: i8::MAX >> (8 - bits), ..*self }
+    }
 }
 
 /// Quantizes `graph`, which must have been through the [passes](crate::passes), for `hardware`.
@@ -110,8 +118,10 @@ pub fn quantize(
         return Err(QuantizeError::Refused { refusals });
     }
     let fusion = Fusion::of(graph);
-    let assigned = scales::assign(graph, &fusion, calibration, options.storage(), &arithmetic)?;
-    let emitter = Emitter::new(graph, &assigned, options, &arithmetic, hardware.rounding);
+    let bits = layer_bits(graph, options)?;
+    let assigned =
+        scales::assign(graph, &fusion, calibration, options.storage(), &arithmetic, &bits)?;
+    let emitter = Emitter::new(graph, &assigned, options, &arithmetic, &bits, hardware.rounding);
     let quantized = emitter.run(&fusion)?;
     quantized.verify().map_err(|problems| QuantizeError::Invalid { problems })?;
     Ok(quantized)

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use compiler::backend::{BackendError, generate, reference_graph};
 use compiler::calibrate::CalibrateError;
 use compiler::compile::{CompileError, Network};
-use compiler::options::{BiasCorrection, Granularity, Options};
+use compiler::options::{BiasCorrection, Granularity, Options, WeightRounding};
 use compiler::quantize::QuantizeError;
 use compiler::validate::validate;
 use ir::onnx::{LoadOptions, load_bytes, save};
@@ -70,6 +70,8 @@ impl Case {
             granularity: *pick(rng, &[Granularity::PerChannel, Granularity::PerTensor]),
             seed: rng.random_range(0..100),
             input_range: Some((-1.0, 1.0)),
+            weight_bits_everywhere: rng.random(),
+            weight_rounding: *pick(rng, &WeightRounding::ALL),
             bias_correction: *pick(rng, &[BiasCorrection::Auto, BiasCorrection::Off]),
             ..Options::default()
         };

@@ -129,6 +129,12 @@ pub(crate) struct QuantizeArgs {
     /// Bits per weight, 2 to 8
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(2..=8))]
     pub weight_bits: u8,
+    /// Bits per weight of one layer, by the name of its node; may be repeated
+    #[arg(long, value_name = "NAME=N", value_parser = parse_layer_bits)]
+    pub layer_bits: Vec<(String, u8)>,
+    /// Give all layers --weight-bits; else, below 8, the layers that few bits ruin keep 8: depthwise ones, those that read the network's input, and the smallest others, together at most a tenth of all weights (-v says which)
+    #[arg(long)]
+    pub weight_bits_everywhere: bool,
     /// Bits per activation: 2 to 8 of int8 (fewer than 8 leave a part of it unused), or 16
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = parse_act_bits)]
     pub act_bits: u8,
@@ -168,6 +174,9 @@ pub(crate) struct MethodArgs {
     /// How the ranges of the network's answers are chosen: of outputs, and of what a softmax reads [default: minmax]
     #[arg(long, value_parser = ["minmax", "isotone", "mse"], long_help = LOGITS_HELP)]
     pub logits: Option<String>,
+    /// How weights become integers: nearest, each alone; squant flips some to the other neighbour, so that the errors of a kernel and of an output channel cancel; auto is squant for kernels of more than one position and at most 6 bits, nearest for others
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = ["auto", "nearest", "squant"])]
+    pub rounding: String,
     /// How biases make up for what rounding does to the mean of each output channel: analytic where batch norms tell the mean of a layer's input; empirical by following up to 128 samples of --data through the integers, layer after layer; auto is analytic where possible and empirical for the rest
     #[arg(long, value_name = "HOW", default_value = "auto", value_parser = ["auto", "empirical", "analytic", "off"])]
     pub bias_correction: String,
@@ -223,6 +232,14 @@ pub(crate) enum Emit {
     Tiles,
     /// The integer graph as an ONNX file with QuantizeLinear and DequantizeLinear.
     Qdq,
+}
+
+fn parse_layer_bits(text: &str) -> Result<(String, u8), String> {
+    let (name, bits) =
+        text.rsplit_once('=').ok_or("expected NAME=N, such as --layer-bits conv1=8")?;
+    let bits = bits.parse().ok().filter(|bits| (2..=8).contains(bits));
+    let bits = bits.ok_or_else(|| format!("bits of `{name}`: expected a number from 2 to 8"))?;
+    Ok((name.to_owned(), bits))
 }
 
 fn parse_emit(text: &str) -> Result<(Emit, Option<PathBuf>), String> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use compiler::calibrate::Calibration;
 use compiler::compile::{Network, Quantized, program};
-use compiler::options::{BiasCorrection, Granularity, Logits, Observer, Options};
+use compiler::options::{BiasCorrection, Granularity, Logits, Observer, Options, WeightRounding};
 use compiler::quantize::Kept;
 use compiler::random_weights::{Replaced, randomize};
 use compiler::refine::Probes;
@@ -32,7 +32,11 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let how = args.quantize.method.preprocess.as_deref().map(preprocess::parse).transpose()?;
     let q = &args.quantize;
     check_observed(&q.method, q.data.as_deref())?;
-    let options = options(&q.method, [q.weight_bits, q.act_bits], how.as_ref())?;
+    let options = Options {
+        layer_bits: q.layer_bits.iter().cloned().collect(),
+        weight_bits_everywhere: q.weight_bits_everywhere,
+        ..options(&q.method, [q.weight_bits, q.act_bits], how.as_ref())?
+    };
     let model_sha256 = sha256_of_file(path)?;
     let load_options = LoadOptions { shapes, max_constant_bytes: args.max_constant_bytes };
     let mut model = read_network(path, &load_options)?;
@@ -211,6 +215,8 @@ pub(crate) fn options(
     let bias_correction = BiasCorrection::from_name(&args.bias_correction).ok_or_else(|| {
         CliError::Usage(format!("--bias-correction {}: unknown", args.bias_correction))
     })?;
+    let weight_rounding = WeightRounding::from_name(&args.rounding)
+        .ok_or_else(|| CliError::Usage(format!("--rounding {}: unknown", args.rounding)))?;
     Ok(Options {
         weight_bits,
         act_bits,
@@ -222,6 +228,8 @@ pub(crate) fn options(
         seed: args.seed,
         input_range: args.input_range.or_else(|| how.map(pixel_range)),
         bias_correction,
+        weight_rounding,
+        ..Options::default()
     })
 }
 

@@ -47,6 +47,8 @@ pub(super) struct Emitter<'a> {
     assigned: &'a [Option<Assigned>],
     options: &'a Options,
     arithmetic: &'a Arithmetic,
+    /// Bits per weight by layer.
+    bits: &'a BTreeMap<String, u8>,
     q: QGraph,
     stored: BTreeMap<ValueId, Stored>,
     /// Reordered copies, so that several users share one.
@@ -73,6 +75,7 @@ impl<'a> Emitter<'a> {
         assigned: &'a [Option<Assigned>],
         options: &'a Options,
         arithmetic: &'a Arithmetic,
+        bits: &'a BTreeMap<String, u8>,
         rounding: isa::numerics::Rounding,
     ) -> Emitter<'a> {
         Emitter {
@@ -80,6 +83,7 @@ impl<'a> Emitter<'a> {
             assigned,
             options,
             arithmetic,
+            bits,
             q: QGraph { name: graph.name.clone(), rounding, ..QGraph::default() },
             stored: BTreeMap::new(),
             reordered: BTreeMap::new(),

@@ -76,6 +76,14 @@ pub enum QuantizeError {
         /// Values accepted.
         expected: &'static str,
     },
+    /// Bits were asked for a layer that is none.
+    #[error("no layer with weights is called `{name}`; the network has {}", candidates.join(", "))]
+    NoLayer {
+        /// Name given.
+        name: String,
+        /// Names of all layers.
+        candidates: Vec<String>,
+    },
     /// The calibration table does not know the means of some layer.
     #[error(
         "the calibration has no {channels} means for `{name}`; it was made for another network or another version of the compiler, calibrate again"

@@ -3,7 +3,7 @@
 //! Values that share stored integers share a scale. The operands of a concatenation get the scale of its result where
 //! that at most halves their resolution; the others are rescaled in front of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ir::graph::{Graph, Node, Op, ValueId, Window};
 use ir::qgraph::QType;
@@ -61,13 +61,15 @@ pub(super) struct Assigned {
     pub(super) range: Range,
 }
 
-/// Parameters of every stored value, indexed like `graph.values`; `None` for constants and values inside a fusion.
+/// Parameters of every stored value, indexed like `graph.values`; `None` for constants and values inside a fusion. `bits` are
+/// those of weights by node name.
 pub(super) fn assign(
     graph: &Graph,
     fusion: &Fusion,
     calibration: &Calibration,
     storage: Storage,
     arithmetic: &Arithmetic,
+    bits: &BTreeMap<String, u8>,
 ) -> Result<Vec<Option<Assigned>>, QuantizeError> {
     let mut sets = Sets::of(graph, fusion);
     let mut scales: Vec<Option<Scale>> = vec![None; graph.values.len()];
@@ -117,7 +119,8 @@ pub(super) fn assign(
     for (node, result, _) in fusion.nodes(graph) {
         divide_exactly(graph, &sets, &mut scales, node, result);
         cover_nodes(&sets, &mut scales, node, result, storage);
-        coarsen(graph, &sets, &mut scales, node, result, storage, arithmetic);
+        let arithmetic = bits.get(&node.name).map_or(*arithmetic, |&b| arithmetic.with_bits(b));
+        coarsen(graph, &sets, &mut scales, node, result, storage, &arithmetic);
     }
     let assigned = |index: usize| {
         let id = ValueId(u32::try_from(index).expect("ids have 32 bits"));
@@ -350,6 +353,8 @@ mod tests {
         weight_limit: 127,
     };
 
+    const BITS: BTreeMap<String, u8> = BTreeMap::new();
+
     fn calibration(ranges: &[(&str, f64, f64)]) -> Calibration {
         let ranges = ranges.iter().map(|&(name, lo, hi)| (name.to_owned(), Range { lo, hi }));
         Calibration { ranges: ranges.collect(), ..Calibration::default() }
@@ -357,7 +362,8 @@ mod tests {
 
     fn params(graph: &Graph, ranges: &[(&str, f64, f64)]) -> Vec<Option<Params>> {
         let assigned =
-            assign(graph, &Fusion::of(graph), &calibration(ranges), Storage::INT8, &EXACT).unwrap();
+            assign(graph, &Fusion::of(graph), &calibration(ranges), Storage::INT8, &EXACT, &BITS)
+                .unwrap();
         assigned.into_iter().map(|a| Some(a?.params)).collect()
     }
 
@@ -382,6 +388,7 @@ mod tests {
             &calibration(&[("v0", 0.0, 1.0)]),
             Storage::INT8,
             &EXACT,
+            &BITS,
         );
         assert_eq!(error, Err(QuantizeError::MissingRanges { names: vec!["v4".into()] }));
     }
@@ -433,8 +440,8 @@ mod tests {
         for bits in [1, 2, 24] {
             let arithmetic =
                 Arithmetic { multiplier_bits: bits, add_multiplier_bits: bits, ..EXACT };
-            let p =
-                assign(&graph, &Fusion::of(&graph), &ranges, Storage::INT8, &arithmetic).unwrap();
+            let p = assign(&graph, &Fusion::of(&graph), &ranges, Storage::INT8, &arithmetic, &BITS)
+                .unwrap();
             let steps: Vec<_> =
                 [x, y, z].iter().map(|id| p[id.0 as usize].unwrap().params.scale).collect();
             let w = graph.values[1]

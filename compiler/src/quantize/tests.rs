@@ -355,7 +355,7 @@ fn wide_activations_meet_softmax_in_int8() {
 fn weights_of_few_bits_stay_in_their_range() {
     let graph = random_graph(3);
     for weight_bits in 2..=8 {
-        let options = Options { weight_bits, ..Options::default() };
+        let options = Options { weight_bits, weight_bits_everywhere: true, ..Options::default() };
         let q = quantized(&graph, &options, &Hardware::default()).unwrap();
         let limit = i8::MAX >> (8 - weight_bits);
         let mut largest = 0;

@@ -10,8 +10,9 @@ pub(super) mod given;
 use isa::numerics::accumulator_bound;
 
 use super::params::{Params, ceil_significant, storable};
+use super::squant;
 use super::{Arithmetic, QuantizeError};
-use crate::options::Granularity;
+use crate::options::{Granularity, WeightRounding};
 
 /// Up to this many bits, clipping the largest weights pays.
 const CLIPPED_BITS: u8 = 6;
@@ -35,6 +36,8 @@ pub(super) struct Layer<'a> {
     pub(super) bias: &'a [f32],
     /// Output channels.
     pub(super) channels: usize,
+    /// Weights in a row that share an input channel.
+    pub(super) kernel: usize,
     /// How the input is stored.
     pub(super) input: Params,
     /// How the result is stored.
@@ -67,25 +70,25 @@ struct Channel {
 /// When a constant is not finite, or when weights would vanish before the sums fit the accumulator.
 pub(super) fn quantize(
     layer: &Layer<'_>,
-    granularity: Granularity,
+    (granularity, rounding): (Granularity, WeightRounding),
     arithmetic: &Arithmetic,
 ) -> Result<Quantized, QuantizeError> {
     check_finite(layer, "weight", layer.weights)?;
     check_finite(layer, "bias", layer.bias)?;
     let scales = match granularity {
         Granularity::PerChannel => (0..layer.channels)
-            .map(|c| layer.fitting_scale(&[c], arithmetic))
+            .map(|c| layer.fitting_scale(&[c], rounding, arithmetic))
             .collect::<Result<_, _>>()?,
         Granularity::PerTensor => {
             let all: Vec<usize> = (0..layer.channels).collect();
-            vec![layer.fitting_scale(&all, arithmetic)?; layer.channels]
+            vec![layer.fitting_scale(&all, rounding, arithmetic)?; layer.channels]
         }
     };
     let mut result =
         Quantized { data: Vec::new(), bias: Vec::new(), scale: scales, bound: Vec::new() };
     for channel in 0..layer.channels {
         let Channel { data, bias, bound } =
-            layer.channel(channel, result.scale[channel], arithmetic);
+            layer.channel(channel, result.scale[channel], rounding, arithmetic);
         result.data.extend(data);
         result.bias.push(bias);
         result.bound.push(bound);
@@ -103,6 +106,7 @@ impl Layer<'_> {
     fn fitting_scale(
         &self,
         channels: &[usize],
+        rounding: WeightRounding,
         arithmetic: &Arithmetic,
     ) -> Result<f64, QuantizeError> {
         let rows: Vec<f32> = channels.iter().flat_map(|&c| self.row(c)).copied().collect();
@@ -123,7 +127,8 @@ impl Layer<'_> {
             }
         }
         for _ in 0..MAX_ROUNDS {
-            let bounds = channels.iter().map(|&c| self.channel(c, scale, arithmetic).bound);
+            let bounds =
+                channels.iter().map(|&c| self.channel(c, scale, rounding, arithmetic).bound);
             let bound = bounds.max().unwrap_or(0);
             if bound < limit {
                 let vanished = f64::from(largest) < scale / 2.0;
@@ -173,11 +178,28 @@ impl Layer<'_> {
         arithmetic.acc_bits.min(self.input.dtype.accumulator_bits())
     }
 
-    fn channel(&self, channel: usize, scale: f64, arithmetic: &Arithmetic) -> Channel {
+    fn channel(
+        &self,
+        channel: usize,
+        scale: f64,
+        rounding: WeightRounding,
+        arithmetic: &Arithmetic,
+    ) -> Channel {
         let limit = f64::from(arithmetic.weight_limit);
         let quantized =
             |w: &f32| (f64::from(*w) / scale).round_ties_even().clamp(-limit, limit) as i8;
-        let data: Vec<i8> = self.row(channel).iter().map(quantized).collect();
+        let mut data: Vec<i8> = self.row(channel).iter().map(quantized).collect();
+        let flips = match rounding {
+            // Between channels less is gained than bias correction gains anyway.
+            WeightRounding::Auto => {
+                self.kernel > 1 && arithmetic.weight_limit < 1 << (CLIPPED_BITS - 1)
+            }
+            WeightRounding::Nearest => false,
+            WeightRounding::Squant => true,
+        };
+        if flips {
+            squant::flip(&mut data, self.row(channel), scale, limit, self.kernel);
+        }
         let sum: i64 = data.iter().map(|w| i64::from(*w)).sum();
         let real_bias = self.bias.get(channel).copied().map_or(0.0, f64::from);
         // The cast saturates, and so does the bound.
@@ -247,8 +269,11 @@ mod tests {
     const INPUT: Params = Params { dtype: QType::I8, scale: 0.02, zero_point: -10 };
     const OUTPUT: Params = Params { dtype: QType::I8, scale: 0.05, zero_point: 3 };
 
+    const NEAREST: (Granularity, WeightRounding) =
+        (Granularity::PerChannel, WeightRounding::Nearest);
+
     fn layer<'a>(weights: &'a [f32], bias: &'a [f32], channels: usize) -> Layer<'a> {
-        Layer { node: "n", weights, bias, channels, input: INPUT, output: OUTPUT }
+        Layer { node: "n", weights, bias, channels, kernel: 1, input: INPUT, output: OUTPUT }
     }
 
     fn arithmetic(weight_limit: i8, acc_bits: u8) -> Arithmetic {
@@ -259,7 +284,7 @@ mod tests {
     fn channels_have_their_own_scale_and_a_folded_zero_point() {
         let q = quantize(
             &layer(&[1.27, -0.5, 0.0101, 0.02], &[0.4, 0.0], 2),
-            Granularity::PerChannel,
+            NEAREST,
             &arithmetic(127, 32),
         )
         .unwrap();
@@ -269,7 +294,7 @@ mod tests {
         assert_eq!(q.bound, [128 * 177 + 2770, 128 * 191 + 1910]);
         let q = quantize(
             &layer(&[1.27, -0.5, 0.01, 0.02], &[], 2),
-            Granularity::PerTensor,
+            (Granularity::PerTensor, WeightRounding::Nearest),
             &arithmetic(127, 32),
         )
         .unwrap();
@@ -280,19 +305,14 @@ mod tests {
     fn few_bits_clip_the_outlier() {
         let row: Vec<f32> =
             (0..64).map(|i| if i == 0 { 1.0 } else { 0.5 - (i % 2) as f32 }).collect();
-        let q =
-            quantize(&layer(&row, &[], 1), Granularity::PerChannel, &arithmetic(1, 32)).unwrap();
+        let q = quantize(&layer(&row, &[], 1), NEAREST, &arithmetic(1, 32)).unwrap();
         assert!(q.scale[0] < 0.6 && q.data.iter().all(|w| w.abs() == 1));
     }
 
     #[test]
     fn a_large_bias_coarsens_the_weights_and_fits() {
-        let q = quantize(
-            &layer(&[1e-6, -3e-7], &[100.0], 1),
-            Granularity::PerChannel,
-            &arithmetic(127, 32),
-        )
-        .unwrap();
+        let q =
+            quantize(&layer(&[1e-6, -3e-7], &[100.0], 1), NEAREST, &arithmetic(127, 32)).unwrap();
         let real = q.bias[0] as f64 * q.scale[0] * INPUT.scale;
         assert!(q.bound[0] < 1 << 31 && (real - 100.0).abs() < 1e-3, "{real}");
     }
@@ -300,31 +320,23 @@ mod tests {
     #[test]
     fn wider_accumulators_of_the_machine_are_none_for_int8() {
         let large = layer(&[1e-6, -5e-7], &[100.0], 1);
-        let q = quantize(&large, Granularity::PerChannel, &arithmetic(127, 48)).unwrap();
+        let q = quantize(&large, NEAREST, &arithmetic(127, 48)).unwrap();
         assert!((1 << 29..1 << 31).contains(&q.bound[0]), "{}", q.bound[0]);
     }
 
     #[test]
     fn a_dead_channel_keeps_its_bias_to_half_a_step() {
-        let q =
-            quantize(&layer(&[0.0; 3], &[0.42], 1), Granularity::PerChannel, &arithmetic(127, 32))
-                .unwrap();
+        let q = quantize(&layer(&[0.0; 3], &[0.42], 1), NEAREST, &arithmetic(127, 32)).unwrap();
         assert_eq!((q.data, q.bias), (vec![0; 3], vec![8]));
     }
 
     #[test]
     fn narrow_accumulators_and_bad_constants_are_named() {
         let row: Vec<f32> = (0..4000).map(|i| ((i * 37) % 101) as f32 / 101.0 - 0.4).collect();
-        let narrow = quantize(&layer(&row, &[], 1), Granularity::PerChannel, &arithmetic(127, 16));
+        let narrow = quantize(&layer(&row, &[], 1), NEAREST, &arithmetic(127, 16));
         assert!(matches!(narrow, Err(QuantizeError::Accumulator { channel: 0, acc_bits: 16, .. })));
-        assert!(
-            quantize(&layer(&row, &[], 1), Granularity::PerChannel, &arithmetic(127, 24)).is_ok()
-        );
-        let bad = quantize(
-            &layer(&[1.0, f32::NAN], &[], 1),
-            Granularity::PerChannel,
-            &arithmetic(127, 32),
-        );
+        assert!(quantize(&layer(&row, &[], 1), NEAREST, &arithmetic(127, 24)).is_ok());
+        let bad = quantize(&layer(&[1.0, f32::NAN], &[], 1), NEAREST, &arithmetic(127, 32));
         assert!(matches!(bad, Err(QuantizeError::NotFinite { what: "weight", index: 1, .. })));
     }
 
@@ -335,9 +347,12 @@ mod tests {
             bias in prop::collection::vec(-1e4f32..1e4, 2),
             limit in prop::sample::select(vec![1i8, 3, 7, 31, 127]),
             acc_bits in 20u8..48,
+            kernel in prop::sample::select(vec![1usize, 4]),
+            rounding in prop::sample::select(WeightRounding::ALL.to_vec()),
         ) {
             let arithmetic = arithmetic(limit, acc_bits);
-            if let Ok(q) = quantize(&layer(&weights, &bias, 2), Granularity::PerChannel, &arithmetic) {
+            let layer = Layer { kernel, ..layer(&weights, &bias, 2) };
+            if let Ok(q) = quantize(&layer, (Granularity::PerChannel, rounding), &arithmetic) {
                 prop_assert!(q.bound.iter().all(|b| *b < 1 << (acc_bits.min(32) - 1)));
                 prop_assert!(q.data.iter().all(|w| w.abs() <= limit));
                 for (c, bias) in bias.iter().enumerate() {

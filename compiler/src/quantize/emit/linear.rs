@@ -86,7 +86,7 @@ impl Emitter<'_> {
                 let requant = (constants.scale.iter().zip(&constants.bound))
                     .map(|(s, &bound)| self.requant(node, input.scale * s / output.scale, bound))
                     .collect::<Result<_, _>>()?;
-                (constants, requant, 1, self.options.weight_bits)
+                (constants, requant, 1, self.bits[&node.name])
             }
         };
         let ic = ic * copies;
@@ -107,9 +107,11 @@ impl Emitter<'_> {
     ) -> Result<Quantized, QuantizeError> {
         let weights = weights.f32_values().unwrap_or_default();
         let bias = bias.and_then(Tensor::f32_values).unwrap_or_default();
-        let layer =
-            Layer { node: &node.name, weights: &weights, bias: &bias, channels, input, output };
-        quantize(&layer, self.options.granularity, self.arithmetic)
+        let kernel = self.shape(node.inputs[1])[2..].iter().product();
+        let (node, bits) = (node.name.as_str(), self.bits[&node.name]);
+        let layer = Layer { node, weights: &weights, bias: &bias, channels, kernel, input, output };
+        let how = (self.options.granularity, self.options.weight_rounding);
+        quantize(&layer, how, &self.arithmetic.with_bits(bits))
     }
 
     /// Multipliers as ONNX Runtime has them: the product of two scales, divided by the third, each rounded to single precision.
