@@ -84,6 +84,18 @@ fn other_machines_and_widths_are_bit_exact_too() {
 }
 
 #[test]
+fn distilled_images_calibrate() {
+    let folder = Folder::with_program("distill");
+    let (_, said) = folder
+        .good("qcc", &["net.onnx", "-o", "d.bin", "--preprocess", "mean=0,std=255", "--distill=1"]);
+    assert!(said.contains("1 images distilled from 13 batch norms (seed 0)"), "{said}");
+    let report = simulate(&folder.file("d.bin"), &["--data", &network("test.npz"), "--check"]);
+    assert_eq!(report["check"]["bit_exact"], true);
+    let top1 = report["accuracy"]["top1"].as_f64().unwrap();
+    assert!(top1 > 0.85, "a single image: {top1}");
+}
+
+#[test]
 fn both_timing_cores_and_both_value_cores_agree() {
     let folder = Folder::new("cores");
     let program = folder.file("p.bin");

@@ -12,7 +12,7 @@ pub(crate) mod moments;
 mod observe;
 mod range;
 mod seen;
-mod synthetic;
+pub(crate) mod synthetic;
 mod table;
 
 pub use data_free::without_data;

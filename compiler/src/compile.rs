@@ -8,9 +8,10 @@ use isa::{Hardware, verify};
 
 use crate::backend::{BackendError, generate};
 use crate::calibrate::{CalibrateError, Calibration, GraphRunner, Sample, with_data, without_data};
+use crate::distill::{self, Distilled, Settings};
 use crate::options::{BiasCorrection, Options};
 use crate::passes::{Applied, Check, Context, GRAPH, PassError, run};
-use crate::quantize::{Kept, QuantizeError, check, kept, layer_bits, quantize};
+use crate::quantize::{Clipping, Kept, QuantizeError, check, kept, layer_bits, quantize, wanted};
 use crate::refine::{Knowledge, Means, Probes, means, open_layers, refine};
 use crate::validate::validate;
 
@@ -121,6 +122,50 @@ impl Network {
     pub fn means(&self, probes: &Probes, way: BiasCorrection) -> Result<Means, CompileError> {
         let layers = open_layers(&self.graph, &self.context, way);
         Ok(means(&self.graph, &GraphRunner::new(&self.graph), probes, &layers)?)
+    }
+
+    /// Images for calibration made from batch-norm statistics alone; see [`distill`].
+    #[must_use]
+    pub fn distill(&self, settings: &Settings, tick: &dyn Fn()) -> Option<Distilled> {
+        distill::distill(&self.graph, &self.context, settings, tick)
+    }
+
+    /// Ranges observed on distilled images. Their activations behind the last batch norm are tamer than those of real images, so what may not be clipped
+    /// also covers what [statistics](Self::calibrate_without_data) tell.
+    ///
+    /// # Errors
+    /// [`CompileError::Calibrate`].
+    pub fn calibrate_on_distilled(
+        &self,
+        found: &Distilled,
+        options: &Options,
+    ) -> Result<Calibration, CompileError> {
+        let Distilled { samples, layers, before, after } = found;
+        let mut observed = self.calibrate(samples.iter().cloned().map(Ok), options)?;
+        let told = self.calibrate_without_data(options)?;
+        let decisive =
+            wanted(&self.graph).into_iter().filter(|w| w.clipping == Clipping::Forbidden);
+        for name in decisive.map(|wanted| wanted.name) {
+            if let (Some(range), Some(more)) =
+                (observed.ranges.get_mut(&name), told.ranges.get(&name))
+            {
+                *range = range.union(*more);
+            }
+        }
+        observed.method = format!(
+            "no data: {} images distilled from {layers} batch norms (seed {}), whose distance from their statistics fell from {before:.2} to {after:.3} squared deviations; observer {}",
+            samples.len(),
+            options.seed,
+            options.observer.name()
+        );
+        observed.samples = 0;
+        Ok(observed)
+    }
+
+    /// How often [`distill`](Self::distill) calls its `tick`.
+    #[must_use]
+    pub fn distillation_steps(&self, settings: &Settings) -> usize {
+        distill::steps(&self.graph, settings)
     }
 
     /// The integer graph for a machine, without samples.

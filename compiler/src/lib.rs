@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod calibrate;
 pub mod compile;
+pub mod distill;
 mod evaluate;
 pub mod options;
 pub mod passes;

@@ -147,6 +147,12 @@ pub(crate) struct QuantizeArgs {
     /// Use what --calib-out saved: the same bytes out on any machine. What was refined on --data needs the same --data again
     #[arg(long, value_name = "FILE")]
     pub calib_in: Option<PathBuf>,
+    /// Without data: make IMAGES images whose activations have the statistics of the network's batch norms, and calibrate on them [default: 32]
+    ///
+    /// ZeroQ (arXiv 2001.00281): random images are changed by gradient descent until every batch norm sees the means and deviations it was trained on. Takes
+    /// some thousand runs of the network, so it suits small ones; the network must hold its batch norms unfolded.
+    #[arg(long, value_name = "IMAGES", num_args = 0..=1, require_equals = true, default_missing_value = "32", conflicts_with_all = ["data", "calib_in"], value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub distill: Option<u32>,
 }
 
 /// Options of quantization that do not depend on widths and data.
@@ -180,7 +186,7 @@ pub(crate) struct MethodArgs {
     /// How biases make up for what rounding does to the mean of each output channel: analytic where batch norms tell the mean of a layer's input; empirical by following up to 128 samples of --data through the integers, layer after layer; auto is analytic where possible and empirical for the rest
     #[arg(long, value_name = "HOW", default_value = "auto", value_parser = ["auto", "empirical", "analytic", "off"])]
     pub bias_correction: String,
-    /// Seed of synthetic inputs
+    /// Seed of synthetic and distilled inputs
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use compiler::calibrate::Calibration;
-use compiler::compile::{Network, Quantized, program};
+use compiler::compile::{CompileError, Network, Quantized, program};
+use compiler::distill::Settings;
 use compiler::options::{BiasCorrection, Granularity, Logits, Observer, Options, WeightRounding};
 use compiler::quantize::Kept;
 use compiler::random_weights::{Replaced, randomize};
@@ -277,6 +278,9 @@ fn calibrate(
     let q = &args.quantize;
     let saved = q.calib_in.as_deref().map(saved_calibration).transpose()?;
     let Some(path) = &q.data else {
+        if let Some(images) = q.distill {
+            return distilled(network, images, options, talk);
+        }
         if options.bias_correction == BiasCorrection::Empirical {
             return Err(CliError::Usage("--bias-correction empirical needs --data".into()));
         }
@@ -336,12 +340,25 @@ pub(crate) fn observe(
         return Err(samples.explain(path, first));
     }
     let mut table = table.map_err(|e| CliError::in_file(path, e))?;
+    take_means(network, &probes, &mut table, options, talk)
+        .map_err(|e| CliError::in_file(path, e))?;
+    Ok(Calibrated { table, probes, sample_hashes })
+}
+
+/// Adds the means that biases are corrected to, where they are wanted and not there.
+fn take_means(
+    network: &Network,
+    probes: &Probes,
+    table: &mut Calibration,
+    options: &Options,
+    talk: Talk,
+) -> Result<(), CompileError> {
     let way = options.bias_correction;
     if table.means.is_none() && matches!(way, BiasCorrection::Auto | BiasCorrection::Empirical) {
         let _stage = Progress::stage(talk, "taking means");
-        table.means = Some(network.means(&probes, way).map_err(|e| CliError::in_file(path, e))?);
+        table.means = Some(network.means(probes, way)?);
     }
-    Ok(Calibrated { table, probes, sample_hashes })
+    Ok(())
 }
 
 fn saved_calibration(path: &Path) -> Result<Calibration, CliError> {
@@ -361,6 +378,38 @@ fn calibrate_without_data(
     }
     let _stage = Progress::stage(talk, "calibrating");
     network.calibrate_without_data(options).map_err(CliError::refused)
+}
+
+/// Iterations of gradient descent: those of the paper.
+const DISTILL_ITERATIONS: usize = 500;
+
+/// Ranges and means of distilled images.
+fn distilled(
+    network: &Network,
+    images: u32,
+    options: &Options,
+    talk: Talk,
+) -> Result<Calibrated, CliError> {
+    let settings = Settings {
+        images: images as usize,
+        iterations: DISTILL_ITERATIONS,
+        seed: options.seed,
+        input_range: options.input_range,
+    };
+    let progress = Progress::over(talk, "distilling", network.distillation_steps(&settings));
+    let found = network.distill(&settings, &|| progress.tick());
+    drop(progress);
+    let found = found.ok_or_else(|| {
+        CliError::Refused(
+            "--distill: no batch norm whose input can be followed back to the network's inputs\n  hint: an export may have folded them into the convolutions; leave --distill out"
+                .into(),
+        )
+    })?;
+    let mut table = network.calibrate_on_distilled(&found, options).map_err(CliError::refused)?;
+    let mut probes = network.room();
+    found.samples.iter().for_each(|sample| probes.offer(sample));
+    take_means(network, &probes, &mut table, options, talk).map_err(CliError::refused)?;
+    Ok(Calibrated { table, probes, sample_hashes: Vec::new() })
 }
 
 /// The graph's inputs as far as reading samples needs them: name and ONNX shape.

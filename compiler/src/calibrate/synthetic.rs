@@ -8,7 +8,7 @@ use super::Sample;
 
 /// What synthetic inputs look like.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// Independent elements of a normal distribution with mean 0 and deviation 1, as of standardised data.
     Normal,
     /// Independent elements, uniform in `lo..hi`.
@@ -21,7 +21,7 @@ pub(super) enum Source {
 }
 
 /// `count` samples. PCG64 and libm make them the same on every machine.
-pub(super) fn samples(
+pub(crate) fn samples(
     graph: &Graph,
     source: Source,
     seed: u64,
