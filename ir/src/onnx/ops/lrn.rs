@@ -49,6 +49,6 @@ fn import(node: &mut NodeCtx<'_>) -> Imported {
         NodeError::AttributeValue { attribute: "size", found, expected }
     })?;
     let Constants { alpha, beta, bias } = constants(node)?;
-    let operands = node.operands()?;
+    let operands = vec![node.operand(0)?];
     emit_on_map(node, Op::Lrn { size, alpha, beta, bias }, operands, None)
 }

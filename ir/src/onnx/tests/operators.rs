@@ -295,6 +295,8 @@ fn local_response_normalization() {
         assert_has(&lrn("1,8,3,3", &attributes).refusal(), found);
     }
     assert_has(&lrn("1,8,2,3,3", &[int("size", 3)]).refusal(), "3 axes `[n, c, l]` or 4 axes");
+    let nothing = Tiny::new(13).input("x", "1").node("LRN -> y", &[int("size", 3)]);
+    assert_has(&nothing.refusal(), "operand 0 is missing");
 }
 
 #[test]
