@@ -86,9 +86,21 @@ fn other_machines_and_widths_are_bit_exact_too() {
 #[test]
 fn distilled_images_calibrate() {
     let folder = Folder::with_program("distill");
-    let (_, said) = folder
-        .good("qcc", &["net.onnx", "-o", "d.bin", "--preprocess", "mean=0,std=255", "--distill=1"]);
+    let (_, said) = folder.good(
+        "qcc",
+        &[
+            "net.onnx",
+            "-o",
+            "d.bin",
+            "--preprocess",
+            "mean=0,std=255",
+            "--distill=1",
+            "--observer",
+            "minmax",
+        ],
+    );
     assert!(said.contains("1 images distilled from 13 batch norms (seed 0)"), "{said}");
+    assert!(said.contains("observer minmax"), "{said}");
     let report = simulate(&folder.file("d.bin"), &["--data", &network("test.npz"), "--check"]);
     assert_eq!(report["check"]["bit_exact"], true);
     let top1 = report["accuracy"]["top1"].as_f64().unwrap();

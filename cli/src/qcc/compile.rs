@@ -32,7 +32,7 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let shapes = parse_shape(&args.shape)?;
     let how = args.quantize.method.preprocess.as_deref().map(preprocess::parse).transpose()?;
     let q = &args.quantize;
-    check_observed(&q.method, q.data.as_deref())?;
+    check_observed(&q.method, q.data.is_some() || q.distill.is_some())?;
     let options = Options {
         layer_bits: q.layer_bits.iter().cloned().collect(),
         weight_bits_everywhere: q.weight_bits_everywhere,
@@ -235,10 +235,10 @@ pub(crate) fn options(
 }
 
 /// Refuses choices between observed values where none are observed.
-fn check_observed(args: &MethodArgs, data: Option<&Path>) -> Result<(), CliError> {
+fn check_observed(args: &MethodArgs, observed: bool) -> Result<(), CliError> {
     let given = [("--observer", args.observer.is_some()), ("--logits", args.logits.is_some())];
     match given.iter().find(|(_, given)| *given) {
-        Some((flag, _)) if data.is_none() => {
+        Some((flag, _)) if !observed => {
             Err(CliError::Usage(format!("{flag} chooses from what samples show, and needs --data")))
         }
         _ => Ok(()),
@@ -285,7 +285,12 @@ fn calibrate(
             return Err(CliError::Usage("--bias-correction empirical needs --data".into()));
         }
         let table = match saved {
-            Some(table) => table,
+            Some(table) => {
+                if table.means.is_some() {
+                    talk.warn("the saved means serve nothing without the --data they were taken on: biases are not corrected by them");
+                }
+                table
+            }
             None => calibrate_without_data(network, q.no_data, options, talk)?,
         };
         return Ok(Calibrated { table, probes: Probes::default(), sample_hashes: Vec::new() });
