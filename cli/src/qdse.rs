@@ -1,7 +1,12 @@
 //! `qdse`: which bit widths and which machine.
 
 pub(crate) mod args;
+mod folder;
+mod identity;
+mod merge;
+mod source;
 mod study;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -12,13 +17,15 @@ use args::{Cli, Command};
 /// Runs the command.
 pub(crate) fn main() -> ExitCode {
     let other = crate::qcc::args::Cli::command();
-    let cli = match crate::usage::parse(|_: &Cli| None, &other) {
+    let cli = match crate::usage::parse(|cli: &Cli| cli.sweep.source.model.as_deref(), &other) {
         Ok(cli) => cli,
         Err(code) => return code,
     };
     let talk = cli.talk.talk();
     let result = match &cli.command {
-        Command::Study(args) => study::study_command(args, talk),
+        None => sweep::sweep_command(&cli.sweep, talk),
+        Some(Command::Study(args)) => study::study_command(args, talk),
+        Some(Command::Merge(args)) => merge::merge_command(args, talk),
     };
     crate::finish(result, cli.talk.color)
 }

@@ -149,6 +149,40 @@ fn studies() {
     ]));
 }
 
+#[test]
+fn sweeps() {
+    let folder = Folder::with_program("sweeps");
+    std::fs::copy(common::network("test.npz"), folder.file("x.npz")).unwrap();
+    folder.write("one.npy", &npy("<f4", "(4, 1, 28, 28)", 4 * 4 * 784));
+    let space = "[axes]\nweight_bits = [4, 8]\n[objectives]\naccuracy.top1 = \"max\"\n";
+    folder.write("s.toml", space.as_bytes());
+    folder.write("layers.toml", space.replace("weight_bits", "layer_bits.no").as_bytes());
+    folder.write(
+        "observers.toml",
+        space.replace("weight_bits = [4, 8]", "logits = [\"mse\"]").as_bytes(),
+    );
+    folder.write(
+        "bad.toml",
+        b"[axes]\narray_rowz = [4]\nact_bits = [32]\n[objectives]\ncycles = \"min\"\n",
+    );
+    folder.write("wide.toml", space.replace("[4, 8]", "[4]\nacc_rows = { from = 8, to = 2000 }\ndram_latency_cycles = { from = 0, to = 4000 }\ndram_turnaround_cycles = { from = 0, to = 1000 }").as_bytes());
+    insta::assert_snapshot!(folder.transcript(&[
+        "qdse net.onnx",
+        "qdse net.onnx --data x.npz -o out",
+        "qdse net.onnx --space none.toml --data x.npz -o out",
+        "qdse net.onnx --space bad.toml --data x.npz -o out",
+        "qdse net.onnx --space layers.toml --data x.npz --preprocess mean=0,std=255 -o out",
+        "qdse net.onnx --space observers.toml --data x.npz --no-data -o out",
+        "qdse net.onnx --space wide.toml --data x.npz -o out",
+        "qdse net.onnx --space s.toml --data one.npy -o out",
+        "qdse net.onnx --space s.toml --data x.npz -o out",
+        "qdse net.onnx --space s.toml --data x.npz --shard 3/2 -o out",
+        "qdse net.onnx --space s.toml --data x.npz --budget 3 -o out",
+        "qdse net.onnx --space s.toml --data x.npz --strategy nsga2 --shard 1/2 -o out",
+        "qdse merge nowhere -o out",
+    ]));
+}
+
 /// As wide as in a pipe; a terminal wraps it otherwise.
 #[test]
 fn help() {
@@ -156,7 +190,7 @@ fn help() {
     for (program, commands) in [
         ("qcc", ["ops", "passes", "explain", "fetch"].as_slice()),
         ("qsim", &["verify", "asm", "disasm", "demo"]),
-        ("qdse", &["study"]),
+        ("qdse", &["study", "merge"]),
     ] {
         let mut text = String::new();
         for command in std::iter::once(None).chain(commands.iter().map(Some)) {
