@@ -7,6 +7,7 @@ mod graph;
 mod qgraph;
 mod qops;
 mod structure;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,8 @@ use crate::graph::Graph;
 use crate::infer::{Rule, ShapeError};
 use crate::qgraph::{Hwc, QGraph};
 use crate::tensor::{DType, TensorError};
+
+pub use sums::wrapping_sums;
 
 /// One broken rule. `node` and `value` are names.
 #[derive(Clone, Debug, PartialEq, Error)]

@@ -20,6 +20,7 @@ mod weights;
 mod work;
 
 use ir::qgraph::{QGraph, QOp, QType, ValueId};
+use ir::verify::wrapping_sums;
 use isa::hardware::Hardware;
 use isa::inst::{Engine, Inst, WORD_BYTES};
 use isa::instructions::Halt;
@@ -71,6 +72,14 @@ pub enum BackendError {
     /// Parameters do not fit the machine's entries.
     #[error(transparent)]
     Numerics(#[from] NumericsError),
+    /// The machine's accumulators are too narrow.
+    #[error("{}\n  hint: wider accumulators, --set acc_bits={bits}", .problems.join("\n"))]
+    Sums {
+        /// Each channel whose sums might wrap.
+        problems: Vec<String>,
+        /// Bits that all of them fit.
+        bits: u32,
+    },
     /// A network output that no node computes.
     #[error("output `{0}` is a network input: there is nothing to compute")]
     PassThrough(String),
@@ -87,6 +96,7 @@ pub fn generate(graph: &QGraph, hw: &Hardware, meta: Meta) -> Result<Program, Ba
     if let Some(&v) = graph.outputs.iter().find(|v| graph.inputs.contains(v)) {
         return Err(BackendError::PassThrough(graph.values[v.0 as usize].name.clone()));
     }
+    check_sums(graph, hw)?;
     let plan = plan(graph, hw)?;
     let lives = steps::lifetimes(graph, &plan.steps);
     let resident: Vec<bool> = plan.resident.iter().map(Option::is_some).collect();
@@ -123,6 +133,17 @@ pub fn generate(graph: &QGraph, hw: &Hardware, meta: Meta) -> Result<Program, Ba
         reference: Some(reference),
         float_model: None,
     })
+}
+
+/// Checks that no sum can leave the machine's accumulators: our own quantization sees to it, a graph read from text may not.
+fn check_sums(graph: &QGraph, hw: &Hardware) -> Result<(), BackendError> {
+    let problems = wrapping_sums(graph, hw.acc_bits);
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let fits = |&bits: &u32| wrapping_sums(graph, bits).is_empty();
+    let bits = (hw.acc_bits..u64::BITS).find(fits).unwrap_or(u64::BITS);
+    Err(BackendError::Sums { problems: problems.iter().map(ToString::to_string).collect(), bits })
 }
 
 /// Checks that every field of every word holds its value, naming the node where one does not.

@@ -20,6 +20,9 @@ pub enum Problem {
     /// The graph has more elements than there are tags.
     #[error("the graph is too large to be validated: it has more than 4 billion bytes of tensors")]
     TooLarge,
+    /// A sum might leave the machine's accumulators.
+    #[error("{0}")]
+    Sum(ir::verify::Problem),
     /// The program's tables do not describe the graph.
     #[error("the program's {what} do not fit the graph: found {found}, expected {expected}")]
     Tables {

@@ -18,6 +18,7 @@ mod tags;
 mod window;
 
 use ir::qgraph::QGraph;
+use ir::verify::wrapping_sums;
 use isa::access::Pages;
 use isa::inst::{Inst, Op};
 use isa::program::{Note, Program};
@@ -35,6 +36,14 @@ const MAX_FINDINGS: usize = 20;
 #[must_use]
 pub fn validate(program: &Program, graph: &QGraph) -> Vec<Finding> {
     let general = |problem| vec![Finding { place: None, node: None, problem }];
+    let wrapping = wrapping_sums(graph, program.hardware.acc_bits);
+    if !wrapping.is_empty() {
+        return wrapping
+            .into_iter()
+            .take(MAX_FINDINGS)
+            .map(|p| Finding { place: None, node: None, problem: Problem::Sum(p) })
+            .collect();
+    }
     let Some(tensors) = Tensors::new(graph) else { return general(Problem::TooLarge) };
     let mut context = match Context::new(program, graph, &tensors) {
         Ok(context) => context,

@@ -524,7 +524,7 @@ fn range<T: Copy + Ord + Into<i32>>(table: &[T]) -> Option<Range> {
 }
 
 /// Largest `|x - zero_point|` over a range.
-fn magnitude((lo, hi): Range, zero_point: i32) -> u64 {
+pub(super) fn magnitude((lo, hi): Range, zero_point: i32) -> u64 {
     let distance = |x: i32| (i64::from(x) - i64::from(zero_point)).unsigned_abs();
     distance(lo).max(distance(hi))
 }

@@ -161,3 +161,20 @@ fn two_scales_of_one_value_are_one_step_apart() {
     assert_eq!((encoding(&q, "x"), encoding(&q, "b")), ((0.04, 1), (0.06, 2)));
     assert_eq!(q.nodes.len(), 2);
 }
+
+#[test]
+fn weights_wider_than_nine_bits_are_quantized_anew() {
+    let with = |weight: i32| {
+        let end = "  %y: {s} = fake_quantize \"y\"(%r) dtype=i8 scale=0.03 zero_point=-128\n";
+        network(&format!("{BODY}{end}").replace("-128, 7", &format!("{weight}, 7")))
+    };
+    let layer_notes = |graph: &Graph| kept(graph, 32).unwrap().notes;
+    let nine = with(-255);
+    assert_eq!(layer_notes(&nine), Vec::<String>::new());
+    assert_close(&nine, &decided(&nine));
+    let wide = with(i32::MAX);
+    assert_eq!(layer_notes(&wide), ["`c`: its weights are quantized here"]);
+    let q = decided(&wide);
+    let QOp::Conv { weights, .. } = &q.nodes[0].op else { panic!("{q}") };
+    assert_eq!(weights.data.len(), 4);
+}

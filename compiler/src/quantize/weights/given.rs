@@ -1,7 +1,7 @@
 //! Weights that the file stores as integers: kept, every one.
 //!
 //! The machine multiplies by 8-bit weights. Those of a file with a zero point may reach 9 bits once it is subtracted; they are
-//! cut into parts of 8 bits that multiply copies of the same input, which gives exactly the same sums.
+//! cut into parts of 8 bits that multiply copies of the same input, which gives exactly the same sums. Wider ones are quantized anew.
 
 use ir::quantized::Quantized as Integers;
 use ir::tensor::Tensor;
@@ -13,6 +13,9 @@ use super::{Channel, Quantized};
 
 /// How far the scale of a bias may be from the product of the other two scales, relative to it: some tools round it otherwise.
 const SAME_SCALE: f64 = 1e-6;
+
+/// Largest magnitude of an 8-bit weight less its zero point.
+const LARGEST_WEIGHT: u32 = 255;
 
 /// A layer's constants as the file has them.
 pub(in crate::quantize) struct Given<'a> {
@@ -50,7 +53,8 @@ pub(in crate::quantize) fn row_scales(
     let integers = weights.quantized()?;
     let scales = integers.row_scales(rows)?;
     let sound = scales.iter().all(|scale| scale.is_normal() && *scale > 0.0);
-    sound.then_some((integers, scales))
+    let small = integers.integers().iter().all(|q| q.unsigned_abs() <= LARGEST_WEIGHT);
+    (sound && small).then_some((integers, scales))
 }
 
 /// Whether a bias counts in steps of the accumulator.
