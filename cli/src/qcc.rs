@@ -2,7 +2,9 @@
 
 pub(crate) mod args;
 pub(crate) mod compile;
+mod diagnose;
 mod explain;
+mod profile;
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -24,6 +26,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Ops) => crate::output::print(&ir::onnx::supported_ops_manual()),
         Some(Command::Passes) => crate::output::print(&passes()),
         Some(Command::Explain(args)) => explain::explain_command(args),
+        Some(Command::Diagnose(args)) => diagnose::diagnose_command(args, talk),
         Some(Command::Fetch { name: None, output }) => crate::fetch::list(output),
         Some(Command::Fetch { name: Some(name), output }) => {
             crate::fetch::fetch(name, output, talk)

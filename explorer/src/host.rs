@@ -62,15 +62,18 @@ impl<'g> IntegerNetwork<'g> {
 
     /// The first output's real values, as [`FloatNetwork::run`].
     pub(crate) fn run(&self, inputs: &[Vec<f32>]) -> Result<Vec<f32>, RuntimeError> {
+        Ok(self.outputs(inputs)?.into_iter().next().unwrap_or_default())
+    }
+
+    /// The real values of every output.
+    pub(crate) fn outputs(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, RuntimeError> {
         let graph = self.0.graph();
         let value = |id: ir::qgraph::ValueId| &graph.values[id.0 as usize];
         let stored: Result<Vec<_>, _> = (graph.inputs.iter().zip(inputs))
             .map(|(&id, real)| runtime::quantize(real, value(id)))
             .collect();
         let outputs = self.0.run(&stored?)?;
-        match (outputs.first(), graph.outputs.first()) {
-            (Some(first), Some(&id)) => runtime::dequantize(first, value(id)),
-            _ => Ok(Vec::new()),
-        }
+        let real = |(tensor, &id)| runtime::dequantize(tensor, value(id));
+        outputs.iter().zip(&graph.outputs).map(real).collect()
     }
 }

@@ -1,5 +1,6 @@
 //! Which bit widths and which machine: the same network in many number formats, side by side, and whole spaces of points.
 
+pub mod diagnose;
 mod dynamic;
 pub mod front;
 pub mod host;

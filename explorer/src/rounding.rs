@@ -89,7 +89,8 @@ pub(crate) fn dynamic_weights(graph: &Graph) -> BTreeMap<String, IntegerWeights>
     able.filter_map(|(n, weights)| Some((n.name.clone(), integers(graph, weights, 8)?))).collect()
 }
 
-fn replace(graph: &mut Graph, id: ValueId, values: Vec<f32>) {
+/// Gives a constant other floats.
+pub(crate) fn replace(graph: &mut Graph, id: ValueId, values: Vec<f32>) {
     if let Some(Tensor { data, .. }) = &mut graph.values[id.0 as usize].constant {
         *data = Data::F32(values);
     }

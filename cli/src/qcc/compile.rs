@@ -16,7 +16,8 @@ use isa::Hardware;
 use isa::program::{Meta, Preprocess, Program, RandomWeights};
 
 use super::args::{CompileArgs, Emit, MethodArgs, QuantizeArgs};
-use crate::args::{parse_shape, with_suffix};
+use super::profile;
+use crate::args::{MachineArgs, parse_shape, with_suffix};
 use crate::data::Samples;
 use crate::data::labels::read_names;
 use crate::error::{CliError, read_file};
@@ -28,16 +29,10 @@ use crate::progress::Progress;
 /// Compiles a network as the arguments say.
 pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliError> {
     let path = args.model.as_deref().ok_or_else(|| CliError::Usage("name a network".into()))?;
-    let hw = args.machine.machine(Hardware::default())?;
+    let hw = machine(&args.machine, &args.quantize)?;
     let shapes = parse_shape(&args.shape)?;
     let how = args.quantize.method.preprocess.as_deref().map(preprocess::parse).transpose()?;
-    let q = &args.quantize;
-    check_observed(&q.method, q.data.is_some() || q.distill.is_some())?;
-    let options = Options {
-        layer_bits: q.layer_bits.iter().cloned().collect(),
-        weight_bits_everywhere: q.weight_bits_everywhere,
-        ..options(&q.method, [q.weight_bits, q.act_bits], how.as_ref())?
-    };
+    let options = quantize_options(&args.quantize, how.as_ref())?;
     let model_sha256 = sha256_of_file(path)?;
     let load_options = LoadOptions { shapes, max_constant_bytes: args.max_constant_bytes };
     let mut model = read_network(path, &load_options)?;
@@ -69,7 +64,7 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     tell_kept(kept.as_ref(), &args.quantize, talk);
     let Calibrated { mut table, probes, sample_hashes } = match &kept {
         Some(kept) if kept.open.is_empty() => Calibrated::default(),
-        _ => calibrate(&network, args, &options, how.as_ref(), talk)?,
+        _ => calibrate(&network, &args.quantize, &options, how.as_ref(), talk)?,
     };
     if let Some(kept) = &kept {
         let (summary, found) = (kept.summary(), &table.method);
@@ -187,7 +182,7 @@ fn tell_kept(kept: Option<&Kept>, flags: &QuantizeArgs, talk: Talk) {
     if kept.layers_kept > 0 && (flags.weight_bits != 8 || flags.method.per_tensor) {
         talk.warn("weights that the file stores as integers keep their width and scales");
     }
-    if kept.values_kept > 0 && flags.act_bits != 8 {
+    if kept.values_kept > 0 && profile::act_bits(flags) != 8 {
         talk.warn("values whose scale the file decides keep their width");
     }
     for note in &kept.notes {
@@ -201,7 +196,27 @@ pub(crate) fn first_output_values(graph: &Graph) -> usize {
     first.map_or(0, |shape| shape.iter().product())
 }
 
-/// What the command line says about quantization, with bits per weight and per activation.
+/// The machine that a network is quantized for.
+pub(super) fn machine(args: &MachineArgs, q: &QuantizeArgs) -> Result<Hardware, CliError> {
+    profile::machine(args.machine(Hardware::default())?, q, &args.set)
+}
+
+/// What the command line says about quantization.
+pub(super) fn quantize_options(
+    q: &QuantizeArgs,
+    how: Option<&Preprocess>,
+) -> Result<Options, CliError> {
+    check_observed(&q.method, q.data.is_some() || q.distill.is_some())?;
+    let mut options = Options {
+        layer_bits: q.layer_bits.iter().cloned().collect(),
+        weight_bits_everywhere: q.weight_bits_everywhere,
+        ..options(&q.method, [q.weight_bits, profile::act_bits(q)], how)?
+    };
+    profile::fill(&mut options, q);
+    Ok(options)
+}
+
+/// What the command line says about methods of quantization, with bits per weight and per activation.
 pub(crate) fn options(
     args: &MethodArgs,
     [weight_bits, act_bits]: [u8; 2],
@@ -268,14 +283,13 @@ pub(crate) struct Calibrated {
 }
 
 /// Ranges from a file, from samples, or from neither; and what refining needs.
-fn calibrate(
+pub(super) fn calibrate(
     network: &Network,
-    args: &CompileArgs,
+    q: &QuantizeArgs,
     options: &Options,
     how: Option<&Preprocess>,
     talk: Talk,
 ) -> Result<Calibrated, CliError> {
-    let q = &args.quantize;
     let saved = q.calib_in.as_deref().map(saved_calibration).transpose()?;
     let Some(path) = &q.data else {
         if let Some(images) = q.distill {
