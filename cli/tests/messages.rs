@@ -35,6 +35,10 @@ fn flags() {
         "qsim p.bin --float net.onnx",
         "qsim p.bin -q -v",
         "qcc net.onnx --weight-bits 9",
+        "qcc net.onnx --layer-bits conv1",
+        "qcc net.onnx --layer-bits conv1=8 --layer-act-bits relu=12",
+        "qcc net.onnx --layer-bits nowhere=4 --layer-act-bits stage1.block1.con=16",
+        "qcc net.onnx --observer mse --calib-in net.onnx",
         "qcc net.onnx --observer guess",
         "qcc net.onnx --emit qdg",
         "qsim p.bin --format yaml",
@@ -145,6 +149,7 @@ fn studies() {
         "qdse study net.onnx --data x.npz --weight-bits 4",
         "qdse study net.onnx --data x.npz --calib x.npz --no-data",
         "qdse study net.onnx --data x.npz -o x.npz",
+        "qdse study net.onnx --data x.npz --no-data --bias-correction empirical",
         "qdse study net.onnx --data x.npz --format yaml",
     ]));
 }

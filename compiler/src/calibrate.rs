@@ -19,7 +19,6 @@ pub use data_free::without_data;
 pub use error::CalibrateError;
 pub use histogram::Histogram;
 pub use model::GraphRunner;
-pub use observe::{FloatRunner, Sample, with_data};
-pub use range::choose;
+pub use observe::{FloatRunner, Observed, Sample, with_data};
 pub use seen::Seen;
 pub use table::{Calibration, Range};

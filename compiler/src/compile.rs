@@ -7,11 +7,15 @@ use isa::program::{Meta, Program};
 use isa::{Hardware, verify};
 
 use crate::backend::{BackendError, generate};
-use crate::calibrate::{CalibrateError, Calibration, GraphRunner, Sample, with_data, without_data};
+use crate::calibrate::{
+    CalibrateError, Calibration, GraphRunner, Observed, Sample, with_data, without_data,
+};
 use crate::distill::{self, Distilled, Settings};
 use crate::options::{BiasCorrection, Options};
 use crate::passes::{Applied, Check, Context, GRAPH, PassError, run};
-use crate::quantize::{Clipping, Kept, QuantizeError, check, kept, layer_bits, quantize, wanted};
+use crate::quantize::{
+    Clipping, Kept, QuantizeError, Storages, check, kept, layer_bits, quantize, wanted,
+};
 use crate::refine::{Knowledge, Means, Probes, means, open_layers, refine};
 use crate::validate::validate;
 
@@ -83,6 +87,23 @@ impl Network {
         Ok(Network { graph, applied, left_out, context })
     }
 
+    /// Whether the network has the nodes that `options` name, before anybody spends time on calibration.
+    ///
+    /// # Errors
+    /// [`CompileError::Quantize`] with all names that it does not have.
+    pub fn check_names(&self, options: &Options) -> Result<(), CompileError> {
+        let mut all = Vec::new();
+        let weights = layer_bits(&self.graph, options).err();
+        let activations = Storages::new(&self.graph, options).err();
+        for error in [weights, activations].into_iter().flatten() {
+            match error {
+                QuantizeError::Layers { problems } => all.extend(problems),
+                other => return Err(other.into()),
+            }
+        }
+        if all.is_empty() { Ok(()) } else { Err(QuantizeError::Layers { problems: all }.into()) }
+    }
+
     /// What of the network is quantized already and is kept; `None` for a float network.
     #[must_use]
     pub fn kept(&self, hw: &Hardware) -> Option<Kept> {
@@ -99,6 +120,29 @@ impl Network {
         options: &Options,
     ) -> Result<Calibration, CompileError> {
         Ok(with_data(&self.graph, &GraphRunner::new(&self.graph), samples, options)?)
+    }
+
+    /// What samples show of activations, from which [`ranges`](Self::ranges) for any options can be chosen.
+    ///
+    /// # Errors
+    /// [`CompileError::Calibrate`].
+    pub fn observe(
+        &self,
+        samples: impl IntoIterator<Item = Result<Sample, String>>,
+    ) -> Result<Observed, CompileError> {
+        Ok(Observed::on(&self.graph, &GraphRunner::new(&self.graph), samples)?)
+    }
+
+    /// Ranges chosen from what was observed.
+    ///
+    /// # Errors
+    /// [`CompileError::Quantize`] when the options name nodes that the network does not have.
+    pub fn ranges(
+        &self,
+        observed: &Observed,
+        options: &Options,
+    ) -> Result<Calibration, CompileError> {
+        Ok(observed.ranges(&self.graph, options)?)
     }
 
     /// Ranges from batch-norm statistics and, where there are none, synthetic inputs.
@@ -196,6 +240,7 @@ impl Network {
         let means = calibration.means.as_ref().filter(|_| !probes.is_empty());
         let knowledge = Knowledge { context: &self.context, seen: means.map(|m| (probes, m)) };
         let mut notes: Vec<String> = self.kept_layers(options)?.into_iter().collect();
+        notes.extend_from_slice(Storages::new(&self.graph, options)?.notes());
         notes.extend(refine(&self.graph, &mut graph, knowledge, options, hw.acc_bits)?);
         Ok(Quantized { graph, notes })
     }

@@ -21,6 +21,8 @@ pub struct Options {
     pub weight_rounding: WeightRounding,
     /// Bits per activation, 2..=8 or 16.
     pub act_bits: u8,
+    /// Bits per activation of the values that single nodes compute, 2..=8 or 16, by name of the node (or of a network input).
+    pub layer_act_bits: BTreeMap<String, u8>,
     /// Whether int8 activations have zero in the middle of their range, as int16 ones always have.
     pub symmetric_activations: bool,
     /// One scale for all output channels of a layer, or one each.
@@ -47,6 +49,7 @@ impl Default for Options {
             weight_bits_everywhere: false,
             weight_rounding: WeightRounding::Auto,
             act_bits: 8,
+            layer_act_bits: BTreeMap::new(),
             symmetric_activations: false,
             granularity: Granularity::PerChannel,
             observer: Observer::Mse,
@@ -60,13 +63,12 @@ impl Default for Options {
 }
 
 impl Options {
-    /// How activations are stored.
-    pub(crate) fn storage(&self) -> Storage {
-        if self.act_bits == 16 {
+    /// How activations of that many bits are stored.
+    pub(crate) fn storage(&self, bits: u8) -> Storage {
+        if bits == 16 {
             Storage::INT16
         } else {
-            let symmetric = self.symmetric_activations;
-            Storage { dtype: QType::I8, bits: self.act_bits, symmetric }
+            Storage { dtype: QType::I8, bits, symmetric: self.symmetric_activations }
         }
     }
 }

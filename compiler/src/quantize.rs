@@ -16,6 +16,7 @@ mod plateaus;
 mod scales;
 mod sharing;
 mod squant;
+mod storages;
 mod weights;
 
 use ir::graph::Graph;
@@ -30,6 +31,8 @@ use params::Grid;
 
 pub(crate) use emit::slope_axis;
 pub(crate) use params::Storage;
+pub(crate) use storages::Storages;
+pub use storages::free_widths;
 
 pub use bits::layer_bits;
 pub use check::check;
@@ -109,18 +112,14 @@ pub fn quantize(
     hardware: &Hardware,
 ) -> Result<QGraph, QuantizeError> {
     let arithmetic = Arithmetic::new(options, hardware)?;
-    if !matches!(options.act_bits, 2..=8 | 16) {
-        let found = options.act_bits.to_string();
-        return Err(QuantizeError::Option { name: "act_bits", found, expected: "2 to 8, or 16" });
-    }
     let refusals = check(graph);
     if !refusals.is_empty() {
         return Err(QuantizeError::Refused { refusals });
     }
     let fusion = Fusion::of(graph);
     let bits = layer_bits(graph, options)?;
-    let assigned =
-        scales::assign(graph, &fusion, calibration, options.storage(), &arithmetic, &bits)?;
+    let storages = Storages::new(graph, options)?;
+    let assigned = scales::assign(graph, &fusion, calibration, &storages, &arithmetic, &bits)?;
     let emitter = Emitter::new(graph, &assigned, options, &arithmetic, &bits, hardware.rounding);
     let quantized = emitter.run(&fusion)?;
     quantized.verify().map_err(|problems| QuantizeError::Invalid { problems })?;

@@ -77,6 +77,7 @@ impl Case {
         };
         let quantized = || {
             let network = Network::new(model.graph)?;
+            let options = Options { layer_act_bits: act_bits(rng, &network, &options), ..options };
             let calibration = network.calibrate_without_data(&options)?;
             network.quantize(&calibration, &options, &hw)
         };
@@ -84,6 +85,12 @@ impl Case {
             Ok(graph) => {
                 for node in &graph.nodes {
                     *features.entry(format!("quantized {}", node.op.name())).or_default() += 1;
+                    let dtype = |id: &ValueId| graph.values[id.0 as usize].dtype;
+                    let to = dtype(&node.output);
+                    if let Some(from) = node.inputs.iter().map(dtype).find(|from| *from != to) {
+                        let feature = format!("{} to {}", from.name(), to.name());
+                        *features.entry(feature).or_default() += 1;
+                    }
                 }
                 Ok(Some((Case { hw, graph, seed: rng.random() }, features)))
             }
@@ -165,6 +172,22 @@ impl Case {
             .find(fails)
             .unwrap_or_else(|| self.clone())
     }
+}
+
+/// Bits per activation of some nodes, where they may be chosen.
+fn act_bits(rng: &mut impl Rng, network: &Network, options: &Options) -> BTreeMap<String, u8> {
+    let mut chosen = BTreeMap::new();
+    for node in &network.graph.nodes {
+        if !rng.random_bool(0.2) {
+            continue;
+        }
+        let one = BTreeMap::from([(node.name.clone(), *pick(rng, &[16, 16, 8, 5]))]);
+        let alone = Options { layer_act_bits: one.clone(), ..options.clone() };
+        if network.check_names(&alone).is_ok() {
+            chosen.extend(one);
+        }
+    }
+    chosen
 }
 
 /// `count` nodes as a network of their own: what they read is its input, what none of them reads its output.

@@ -81,6 +81,8 @@ const FLOAT_FEATURES: &[&str] = &[
     "quantized lut8",
     "quantized gather",
     "quantized concat",
+    "i8 to i16",
+    "i16 to i8",
     "batch_norm",
     "conv_transpose",
     "interpolate",

@@ -180,6 +180,9 @@ pub(crate) struct QuantizeArgs {
     /// Bits per activation: 2 to 8 of int8 (fewer than 8 leave a part of it unused), or 16 [default: 8]
     #[arg(long, value_name = "N", value_parser = parse_act_bits)]
     pub act_bits: Option<u8>,
+    /// Bits per activation of what one node computes (or of one input), by name; may be repeated. What shares integers or joins them follows (-v says which)
+    #[arg(long, value_name = "NAME=N", value_parser = parse_layer_act_bits)]
+    pub layer_act_bits: Vec<(String, u8)>,
     /// Number formats of a well-known tool chain; other options go before it
     #[arg(long, value_name = "NAME", long_help = profile::HELP)]
     pub profile: Option<Profile>,
@@ -290,6 +293,13 @@ fn parse_layer_bits(text: &str) -> Result<(String, u8), String> {
         text.rsplit_once('=').ok_or("expected NAME=N, such as --layer-bits conv1=8")?;
     let bits = bits.parse().ok().filter(|bits| (2..=8).contains(bits));
     let bits = bits.ok_or_else(|| format!("bits of `{name}`: expected a number from 2 to 8"))?;
+    Ok((name.to_owned(), bits))
+}
+
+fn parse_layer_act_bits(text: &str) -> Result<(String, u8), String> {
+    let (name, bits) =
+        text.rsplit_once('=').ok_or("expected NAME=N, such as --layer-act-bits conv1=16")?;
+    let bits = parse_act_bits(bits).map_err(|e| format!("bits of `{name}`: {e}"))?;
     Ok((name.to_owned(), bits))
 }
 

@@ -60,6 +60,7 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
         tell_replaced(randomize(&mut model.graph, how.seed, how.input_range), talk);
     }
     let network = rewrite(path, model.graph, talk)?;
+    network.check_names(&options).map_err(|e| CliError::in_file(path, e))?;
     let kept = network.kept(&hw);
     tell_kept(kept.as_ref(), &args.quantize, talk);
     let Calibrated { mut table, probes, sample_hashes } = match &kept {
@@ -206,9 +207,10 @@ pub(super) fn quantize_options(
     q: &QuantizeArgs,
     how: Option<&Preprocess>,
 ) -> Result<Options, CliError> {
-    check_observed(&q.method, q.data.is_some() || q.distill.is_some())?;
+    check_observed(q)?;
     let mut options = Options {
         layer_bits: q.layer_bits.iter().cloned().collect(),
+        layer_act_bits: q.layer_act_bits.iter().cloned().collect(),
         weight_bits_everywhere: q.weight_bits_everywhere,
         ..options(&q.method, [q.weight_bits, profile::act_bits(q)], how)?
     };
@@ -250,14 +252,23 @@ pub(crate) fn options(
 }
 
 /// Refuses choices between observed values where none are observed.
-fn check_observed(args: &MethodArgs, observed: bool) -> Result<(), CliError> {
-    let given = [("--observer", args.observer.is_some()), ("--logits", args.logits.is_some())];
-    match given.iter().find(|(_, given)| *given) {
-        Some((flag, _)) if !observed => {
-            Err(CliError::Usage(format!("{flag} chooses from what samples show, and needs --data")))
-        }
-        _ => Ok(()),
+fn check_observed(args: &QuantizeArgs) -> Result<(), CliError> {
+    let method = &args.method;
+    let given = [("--observer", method.observer.is_some()), ("--logits", method.logits.is_some())];
+    let Some((flag, _)) = given.iter().find(|(_, given)| *given) else {
+        return Ok(());
+    };
+    if args.calib_in.is_some() {
+        return Err(CliError::Usage(format!(
+            "{flag} chooses ranges from what samples show, but --calib-in holds chosen ones"
+        )));
     }
+    if args.data.is_none() && args.distill.is_none() {
+        return Err(CliError::Usage(format!(
+            "{flag} chooses from what samples show, and needs --data"
+        )));
+    }
+    Ok(())
 }
 
 /// Real values that pixels 0..255 can take after preprocessing.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
+use compiler::options::BiasCorrection;
 use explorer::study::{Candidates, Labelled, Setup};
 use ir::onnx::LoadOptions;
 use isa::Hardware;
@@ -31,6 +32,11 @@ pub(crate) fn study_command(args: &StudyArgs, talk: Talk) -> Result<(), CliError
     let hardware = args.machine.machine(Hardware::default())?;
     let how = args.method.preprocess.as_deref().map(preprocess::parse).transpose()?;
     let options = options(&args.method, WIDTHS, how.as_ref())?;
+    if args.no_data && options.bias_correction == BiasCorrection::Empirical {
+        return Err(CliError::Usage(
+            "--bias-correction empirical needs samples, not --no-data".into(),
+        ));
+    }
     let hw = args.machine.hw.as_deref().map(Path::new);
     check_distinct(
         &[Some(path), Some(data), args.calib.as_deref(), args.names.as_deref(), hw],

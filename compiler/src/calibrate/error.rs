@@ -60,6 +60,9 @@ pub enum CalibrateError {
         /// Upper end given.
         hi: f32,
     },
+    /// The options do not suit the network.
+    #[error(transparent)]
+    Options(crate::quantize::QuantizeError),
     /// A table that cannot be read.
     #[error("not a calibration table: {message}")]
     Table {

@@ -3,9 +3,10 @@
 use ir::graph::Graph;
 use rayon::prelude::*;
 
-use super::{CalibrateError, Calibration, Seen, choose};
+use super::range::choose;
+use super::{CalibrateError, Calibration, Seen};
 use crate::options::{Logits, Observer, Options};
-use crate::quantize::{Clipping, Wanted, wanted};
+use crate::quantize::{Clipping, QuantizeError, Storages, Wanted, wanted};
 
 /// One tensor per graph input, in order, elements in ONNX (row-major) order.
 pub type Sample = Vec<Vec<f32>>;
@@ -22,33 +23,65 @@ pub trait FloatRunner: Sync {
     fn run(&self, sample: &Sample, fetch: &[&str]) -> Result<Vec<Vec<f32>>, String>;
 }
 
-/// Ranges of the wanted values of `graph`, which must have been through the passes and be what `runner` runs.
-///
-/// Samples run in parallel; the result does not depend on how.
+/// What samples showed of a network's activations: ranges for any options can be chosen from it.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    wanted: Vec<Wanted>,
+    seen: Vec<Seen>,
+    count: usize,
+}
+
+impl Observed {
+    /// What `samples` show of the wanted values of `graph`, which must have been through the passes and be what `runner` runs.
+    ///
+    /// Samples run in parallel; the result does not depend on how.
+    ///
+    /// # Errors
+    /// When there is no sample, a sample cannot be read or does not fit, the model fails, or a value is not finite; of the
+    /// first such sample.
+    pub fn on(
+        graph: &Graph,
+        runner: &dyn FloatRunner,
+        samples: impl IntoIterator<Item = Result<Sample, String>>,
+    ) -> Result<Observed, CalibrateError> {
+        let wanted = wanted(graph);
+        let (seen, count) = observe(graph, runner, samples, &wanted)?;
+        Ok(Observed { wanted, seen, count })
+    }
+
+    /// Ranges of the values of `graph`, on which this was observed.
+    ///
+    /// # Errors
+    /// When the options name nodes that the graph does not have.
+    pub fn ranges(&self, graph: &Graph, options: &Options) -> Result<Calibration, QuantizeError> {
+        let storages = Storages::new(graph, options)?;
+        let range = |(wanted, seen): (&Wanted, &Seen)| {
+            let range = choose(seen, wanted.clipping, storages.of(wanted.value), options);
+            (wanted.name.clone(), range)
+        };
+        let plural = if self.count == 1 { "" } else { "s" };
+        let method = format!("{} sample{plural}, observer {}", self.count, described(options));
+        Ok(Calibration {
+            method,
+            samples: self.count as u64,
+            ranges: self.wanted.iter().zip(&self.seen).map(range).collect(),
+            ..Calibration::default()
+        })
+    }
+}
+
+/// Ranges of the wanted values of `graph` as `options` choose them from what samples show: [`Observed::on`], then
+/// [`Observed::ranges`].
 ///
 /// # Errors
-/// When there is no sample, a sample cannot be read or does not fit, the model fails, or a value is not finite; of the
-/// first such sample.
+/// Those of either.
 pub fn with_data(
     graph: &Graph,
     runner: &dyn FloatRunner,
     samples: impl IntoIterator<Item = Result<Sample, String>>,
     options: &Options,
 ) -> Result<Calibration, CalibrateError> {
-    let wanted = wanted(graph);
-    let (seen, count) = observe(graph, runner, samples, &wanted)?;
-    let ranges = wanted
-        .iter()
-        .zip(&seen)
-        .map(|(wanted, seen)| (wanted.name.clone(), choose(seen, wanted.clipping, options)));
-    let plural = if count == 1 { "" } else { "s" };
-    let method = format!("{count} sample{plural}, observer {}", described(options));
-    Ok(Calibration {
-        method,
-        samples: count as u64,
-        ranges: ranges.collect(),
-        ..Calibration::default()
-    })
+    Observed::on(graph, runner, samples)?.ranges(graph, options).map_err(CalibrateError::Options)
 }
 
 /// Name of the observer, with what else decided the ranges.

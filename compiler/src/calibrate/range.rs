@@ -6,18 +6,22 @@ mod least_error;
 
 use super::{Histogram, Range, Seen};
 use crate::options::{Logits, Observer, Options};
-use crate::quantize::Clipping;
+use crate::quantize::{Clipping, Storage};
 
 /// Candidates for each end of a range.
 const CANDIDATES: u32 = 64;
 
-/// The range of an activation of which `seen` was seen. Without values it is 0..0.
+/// The range of an activation of which `seen` was seen and that is stored as `storage`. Without values it is 0..0.
 #[must_use]
-pub fn choose(seen: &Seen, clipping: Clipping, options: &Options) -> Range {
+pub(super) fn choose(
+    seen: &Seen,
+    clipping: Clipping,
+    storage: Storage,
+    options: &Options,
+) -> Range {
     let Seen { histogram, average, contests, .. } = seen;
     let (lo, hi) = histogram.extremes().unwrap_or((0.0, 0.0));
     let observed = Range { lo, hi };
-    let storage = options.storage();
     match (clipping, options.logits, options.observer) {
         (Clipping::Allowed, _, Observer::MinMax) | (Clipping::Forbidden, Logits::MinMax, _) => {
             observed
@@ -87,7 +91,7 @@ mod tests {
 
     pub(super) fn chosen(values: &[f32], observer: Observer) -> Range {
         let seen = Seen::of_sample(values, false).unwrap();
-        choose(&seen, Clipping::Allowed, &Options { observer, ..Options::default() })
+        choose(&seen, Clipping::Allowed, Storage::INT8, &Options { observer, ..Options::default() })
     }
 
     #[test]
@@ -97,7 +101,7 @@ mod tests {
         let of = |percentile: f64| {
             let options =
                 Options { observer: Observer::Percentile, percentile, ..Options::default() };
-            choose(&seen, Clipping::Allowed, &options)
+            choose(&seen, Clipping::Allowed, Storage::INT8, &options)
         };
         assert_eq!(of(100.0), Range { lo: 0.0, hi: 1e4 });
         let most = of(99.8);
@@ -113,7 +117,8 @@ mod tests {
             seen.append(&Seen::of_sample(&bell(50_000, 900, &[outlier]), true).unwrap());
         }
         let of = |clipping, observer, logits| {
-            choose(&seen, clipping, &Options { observer, logits, ..Options::default() }).hi
+            let options = Options { observer, logits, ..Options::default() };
+            choose(&seen, clipping, Storage::INT8, &options).hi
         };
         let allowed = Observer::ALL.map(|o| of(Clipping::Allowed, o, Logits::MinMax));
         assert_eq!(
@@ -132,9 +137,9 @@ mod tests {
         for (observer, logits) in Observer::ALL.into_iter().zip(Logits::ALL.into_iter().cycle()) {
             let options = Options { observer, logits, ..Options::default() };
             for clipping in [Clipping::Allowed, Clipping::Forbidden] {
-                assert_eq!(choose(&Seen::default(), clipping, &options), none);
+                assert_eq!(choose(&Seen::default(), clipping, Storage::INT8, &options), none);
                 let zeros = Seen::of_sample(&[0.0; 9], true).unwrap();
-                assert_eq!(choose(&zeros, clipping, &options), none);
+                assert_eq!(choose(&zeros, clipping, Storage::INT8, &options), none);
             }
         }
     }

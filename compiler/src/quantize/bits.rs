@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use ir::graph::{Graph, Node, Op};
 
+use super::error::unknown;
 use super::{QuantizeError, keeps_integers};
 use crate::options::Options;
 
@@ -25,15 +26,16 @@ const KEPT_SHARE: usize = 10;
 pub fn layer_bits(graph: &Graph, options: &Options) -> Result<BTreeMap<String, u8>, QuantizeError> {
     let own = |node: &&Node| is_layer(node) && !keeps_integers(graph, node);
     let layers: Vec<&Node> = graph.nodes.iter().filter(own).collect();
+    let mut problems = Vec::new();
     for (name, bits) in &options.layer_bits {
         if !layers.iter().any(|node| node.name == *name) {
-            let candidates = layers.iter().map(|node| node.name.clone()).collect();
-            return Err(QuantizeError::NoLayer { name: name.clone(), candidates });
+            problems.push(unknown("layer with weights", name, layers.iter().map(|n| &n.name)));
+        } else if !(2..=MOST_BITS).contains(bits) {
+            problems.push(format!("bits of `{name}` are {bits} per weight, expected 2 to 8"));
         }
-        if !(2..=MOST_BITS).contains(bits) {
-            let found = format!("{bits} for `{name}`");
-            return Err(QuantizeError::Option { name: "layer_bits", found, expected: "2 to 8" });
-        }
+    }
+    if !problems.is_empty() {
+        return Err(QuantizeError::Layers { problems });
     }
     let mut bits: BTreeMap<String, u8> =
         layers.iter().map(|node| (node.name.clone(), options.weight_bits)).collect();
@@ -132,10 +134,12 @@ mod tests {
             let options = Options { layer_bits, ..Options::default() };
             super::layer_bits(&network(), &options).unwrap_err().to_string()
         };
+        let hint = "the network has `n0`, `n1`, `n2`, `n3`, `n4`";
         assert_eq!(
-            error("m", 4),
-            "no layer with weights is called `m`; the network has n0, n1, n2, n3, n4"
+            error("middle", 4),
+            format!("no layer with weights is called `middle`\n  hint: {hint}")
         );
-        assert!(error("n1", 9).contains("9 for `n1`"), "{}", error("n1", 9));
+        assert!(error("n11", 4).contains("did you mean `n1`"), "{}", error("n11", 4));
+        assert!(error("n1", 9).contains("`n1` are 9"), "{}", error("n1", 9));
     }
 }

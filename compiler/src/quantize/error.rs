@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use ir::verify::Problem;
 use isa::numerics::NumericsError;
+use isa::spelling::similar;
 
 /// A node that the integer graph cannot express.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,13 +77,11 @@ pub enum QuantizeError {
         /// Values accepted.
         expected: &'static str,
     },
-    /// Bits were asked for a layer that is none.
-    #[error("no layer with weights is called `{name}`; the network has {}", candidates.join(", "))]
-    NoLayer {
-        /// Name given.
-        name: String,
-        /// Names of all layers.
-        candidates: Vec<String>,
+    /// Bits were asked for nodes that are not there, or that nodes cannot have; all of them.
+    #[error("{}", problems.join("\n  "))]
+    Layers {
+        /// One sentence each.
+        problems: Vec<String>,
     },
     /// The calibration table does not know the means of some layer.
     #[error(
@@ -108,6 +107,29 @@ pub enum QuantizeError {
         /// Broken rules.
         problems: Vec<Problem>,
     },
+}
+
+/// Names that are listed at most.
+const LISTED: usize = 12;
+
+/// What to say of a `name` that no `what` has: the closest names that there are, else some of them.
+pub(super) fn unknown<'a>(
+    what: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a (impl AsRef<str> + ?Sized + 'a)>,
+) -> String {
+    let known: Vec<&str> = known.map(AsRef::as_ref).collect();
+    let near = similar(name, known.iter().copied());
+    let quoted = |names: &[&str]| {
+        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    };
+    let hint = match known.len().saturating_sub(LISTED) {
+        _ if !near.is_empty() => format!("did you mean {}?", quoted(&near)),
+        _ if known.is_empty() => "the network has none".into(),
+        0 => format!("the network has {}", quoted(&known)),
+        more => format!("the network has {} and {more} more", quoted(&known[..LISTED])),
+    };
+    format!("no {what} is called `{name}`\n  hint: {hint}")
 }
 
 fn list(refusals: &[Refusal]) -> String {

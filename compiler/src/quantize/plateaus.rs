@@ -12,17 +12,19 @@ use ir::qgraph::QType;
 use super::fusion::Fusion;
 use super::params::{Params, ends_in_sigmoid, nearest, sigmoid};
 use super::sharing::Sets;
+use super::storages::Storages;
 use crate::calibrate::Range;
 
 /// Parts of a range that are looked at.
 const PARTS: u32 = 1 << 12;
 
-/// For each set that only one function ending in a sigmoid reads: the set, and that function. Values may be moved in between, and
+/// For each set that only one function reads that ends in a sigmoid with int8 results: the set, and that function. Values may be moved in between, and
 /// saturate there, but not mixed.
 pub(super) fn readers<'a>(
     graph: &'a Graph,
     fusion: &'a Fusion,
     sets: &Sets,
+    storages: &Storages,
 ) -> Vec<(usize, &'a Function)> {
     let ends = graph.inputs.iter().chain(&graph.outputs);
     let mut taken: BTreeSet<usize> = ends.map(|&id| sets.find(id)).collect();
@@ -30,7 +32,9 @@ pub(super) fn readers<'a>(
     for (node, result, _) in fusion.nodes(graph) {
         for root in node.inputs.iter().map(|&id| sets.find(id)).collect::<BTreeSet<_>>() {
             match &node.op {
-                Op::Unary { function } if ends_in_sigmoid(function) => {
+                Op::Unary { function }
+                    if ends_in_sigmoid(function) && storages.of(result).dtype == QType::I8 =>
+                {
                     if found.iter().any(|&(other, _)| other == root) {
                         taken.insert(root);
                     }

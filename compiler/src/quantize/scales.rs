@@ -12,6 +12,7 @@ use super::emit::{NODE_STEP, uncut};
 use super::fusion::Fusion;
 use super::params::{Grid, Params, SOFTMAX, Storage, ends_in_sigmoid, sigmoid};
 use super::sharing::{Sets, Wanted, stored, wanted};
+use super::storages::Storages;
 use super::{Arithmetic, QuantizeError, plateaus};
 use crate::calibrate::{Calibration, Range};
 
@@ -67,7 +68,7 @@ pub(super) fn assign(
     graph: &Graph,
     fusion: &Fusion,
     calibration: &Calibration,
-    storage: Storage,
+    storages: &Storages,
     arithmetic: &Arithmetic,
     bits: &BTreeMap<String, u8>,
 ) -> Result<Vec<Option<Assigned>>, QuantizeError> {
@@ -77,7 +78,7 @@ pub(super) fn assign(
     for Wanted { value, name, .. } in wanted(graph) {
         match calibration.ranges.get(&name) {
             Some(&range) => {
-                let width = storage.width(range);
+                let width = storages.of(value).width(range);
                 // A value that is always zero is content with any scale.
                 let narrowest = if width > 0.0 { width } else { f64::INFINITY };
                 let grid = arithmetic.grid();
@@ -96,35 +97,35 @@ pub(super) fn assign(
         }
         match node.op {
             Op::Unary { ref function } if ends_in_sigmoid(function) => {
-                scales[sets.find(result)] = Some(Scale::Fixed(sigmoid(storage.dtype)));
+                let dtype = storages.of(result).dtype;
+                scales[sets.find(result)] = Some(Scale::Fixed(sigmoid(dtype)));
             }
             Op::Concat { .. } => {
-                meet(&mut sets, &mut scales, node, None, result, storage, arithmetic)
+                meet(&mut sets, &mut scales, node, None, result, storages, arithmetic)
             }
             Op::Pad { value, .. } if value != 0.0 => {
                 let value = f64::from(value);
                 let border = Range { lo: value, hi: value };
-                meet(&mut sets, &mut scales, node, Some(border), result, storage, arithmetic);
+                meet(&mut sets, &mut scales, node, Some(border), result, storages, arithmetic);
             }
             _ => {}
         }
     }
-    if storage.dtype == QType::I8 {
-        for (root, function) in plateaus::readers(graph, fusion, &sets) {
-            if let Some(Scale::Covers { range, .. }) = &mut scales[root] {
-                *range = plateaus::without(*range, function);
-            }
+    for (root, function) in plateaus::readers(graph, fusion, &sets, storages) {
+        if let Some(Scale::Covers { range, .. }) = &mut scales[root] {
+            *range = plateaus::without(*range, function);
         }
     }
     for (node, result, _) in fusion.nodes(graph) {
         divide_exactly(graph, &sets, &mut scales, node, result);
-        cover_nodes(&sets, &mut scales, node, result, storage);
+        cover_nodes(&sets, &mut scales, node, result, storages);
         let arithmetic = bits.get(&node.name).map_or(*arithmetic, |&b| arithmetic.with_bits(b));
-        coarsen(graph, &sets, &mut scales, node, result, storage, &arithmetic);
+        coarsen(graph, &sets, &mut scales, node, result, storages, &arithmetic);
     }
     let assigned = |index: usize| {
         let id = ValueId(u32::try_from(index).expect("ids have 32 bits"));
         let scale = scales[sets.find(id)]?;
+        let storage = storages.of(id);
         let params = resolved(scale, storage);
         let storage = match scale {
             Scale::Fixed(_) => Storage::whole(params.dtype),
@@ -185,9 +186,10 @@ fn meet(
     node: &Node,
     border: Option<Range>,
     result: ValueId,
-    storage: Storage,
+    storages: &Storages,
     arithmetic: &Arithmetic,
 ) {
+    let storage = storages.of(result);
     let roots: BTreeSet<usize> = node.inputs.iter().map(|&id| sets.find(id)).collect();
     let known: Vec<Scale> = roots.iter().filter_map(|&root| scales[root]).collect();
     let first = known.first().map(|scale| resolved(*scale, storage));
@@ -206,6 +208,7 @@ fn meet(
     let mut narrowest = storage.width(range);
     for root in roots {
         if let Some(Scale::Covers { narrowest: own, .. }) = scales[root]
+            && storages.at(root) == storage
             && storage.width(range) <= LARGEST_WIDENING * own
         {
             narrowest = narrowest.min(own);
@@ -222,15 +225,21 @@ fn cover_nodes(
     scales: &mut [Option<Scale>],
     node: &Node,
     result: ValueId,
-    storage: Storage,
+    storages: &Storages,
 ) {
+    let storage = storages.of(result);
     let (Op::Unary { function }, QType::I16) = (&node.op, storage.dtype) else {
         return;
     };
     let Some(operand) = scales[sets.find(node.inputs[0])] else {
         return;
     };
-    let step = f64::from(NODE_STEP) * resolved(operand, storage).scale;
+    let params = resolved(operand, storages.of(node.inputs[0]));
+    if params.dtype == QType::I8 {
+        // Each of its integers lies on a node.
+        return;
+    }
+    let step = f64::from(NODE_STEP) * params.scale;
     let Range { lo, hi } = operand.range();
     if let Some(Scale::Covers { range, .. }) = &mut scales[sets.find(result)] {
         let ends = [lo - step, hi + step].map(|x| function.evaluate(x));
@@ -292,11 +301,12 @@ fn coarsen(
     scales: &mut [Option<Scale>],
     node: &Node,
     result: ValueId,
-    storage: Storage,
+    storages: &Storages,
     arithmetic: &Arithmetic,
 ) {
-    let step =
-        |id: ValueId| scales[sets.find(id)].map_or(0.0, |scale| resolved(scale, storage).scale);
+    let step = |id: ValueId| {
+        scales[sets.find(id)].map_or(0.0, |scale| resolved(scale, storages.of(id)).scale)
+    };
     let x = step(node.inputs[0]);
     let finest = |bits: u8| f64::from(1u32 << FINEST_LOG2.min(bits - 1));
     // A machine that only shifts adds with multipliers of up to 2^15.
@@ -330,6 +340,7 @@ fn coarsen(
         && least.is_finite()
         && own < least
     {
+        let storage = storages.of(result);
         let needed = least * storage.steps();
         let now = storage.width(*range);
         *range = if now > 0.0 {
@@ -343,6 +354,7 @@ fn coarsen(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Options;
     use crate::quantize::Clipping;
     use crate::testing::Build;
 
@@ -361,10 +373,18 @@ mod tests {
     }
 
     fn params(graph: &Graph, ranges: &[(&str, f64, f64)]) -> Vec<Option<Params>> {
-        let assigned =
-            assign(graph, &Fusion::of(graph), &calibration(ranges), Storage::INT8, &EXACT, &BITS)
-                .unwrap();
+        let assigned = assigned(graph, &calibration(ranges), &Options::default(), &EXACT).unwrap();
         assigned.into_iter().map(|a| Some(a?.params)).collect()
+    }
+
+    fn assigned(
+        graph: &Graph,
+        calibration: &Calibration,
+        options: &Options,
+        arithmetic: &Arithmetic,
+    ) -> Result<Vec<Option<Assigned>>, QuantizeError> {
+        let storages = Storages::new(graph, options).unwrap();
+        assign(graph, &Fusion::of(graph), calibration, &storages, arithmetic, &BITS)
     }
 
     #[test]
@@ -382,14 +402,8 @@ mod tests {
         let p = params(&graph, &[("v0", -1.0, 1.0), ("v4", 0.0, 3.0)]);
         assert_eq!(p[inner.0 as usize], None);
         assert!(p[relu.0 as usize].is_some() && p[relu.0 as usize] == p[flat.0 as usize]);
-        let error = assign(
-            &graph,
-            &Fusion::of(&graph),
-            &calibration(&[("v0", 0.0, 1.0)]),
-            Storage::INT8,
-            &EXACT,
-            &BITS,
-        );
+        let known = calibration(&[("v0", 0.0, 1.0)]);
+        let error = assigned(&graph, &known, &Options::default(), &EXACT);
         assert_eq!(error, Err(QuantizeError::MissingRanges { names: vec!["v4".into()] }));
     }
 
@@ -440,8 +454,7 @@ mod tests {
         for bits in [1, 2, 24] {
             let arithmetic =
                 Arithmetic { multiplier_bits: bits, add_multiplier_bits: bits, ..EXACT };
-            let p = assign(&graph, &Fusion::of(&graph), &ranges, Storage::INT8, &arithmetic, &BITS)
-                .unwrap();
+            let p = assigned(&graph, &ranges, &Options::default(), &arithmetic).unwrap();
             let steps: Vec<_> =
                 [x, y, z].iter().map(|id| p[id.0 as usize].unwrap().params.scale).collect();
             let w = graph.values[1]

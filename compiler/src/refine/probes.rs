@@ -60,6 +60,14 @@ impl Probes {
         self.seen += 1;
     }
 
+    /// At most `count` of the samples kept, spread evenly.
+    #[must_use]
+    pub fn spread(&self, count: usize) -> Probes {
+        let kept = count.min(self.len());
+        let samples = (0..kept).map(|i| self.samples[i * self.len() / kept].clone()).collect();
+        Probes { samples, ..*self }
+    }
+
     /// Samples kept.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -124,6 +132,14 @@ mod tests {
         assert!((64..=128).contains(&probes(3, 100_000).len()));
         assert_eq!(probes(3, 128).len(), 128);
         assert_eq!(probes(3, 129).len(), 65);
+    }
+
+    #[test]
+    fn fewer_are_spread_evenly_too() {
+        let firsts = |n: usize| -> Vec<f32> {
+            probes(3, 10).spread(n).samples.iter().map(|s| s[0][0]).collect()
+        };
+        assert_eq!((firsts(3), firsts(99).len(), firsts(0).len()), (vec![0.0, 3.0, 6.0], 10, 0));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use ir::graph::ValueId;
 use ir::qgraph::{QOp, QType};
 use isa::numerics::{AddMultipliers, LUT16_NODES, Requant};
 
-use super::{Emitter, Group, scale_error};
+use super::{Emitter, Group, onnx_name, scale_error};
 use crate::quantize::QuantizeError;
 use crate::quantize::params::{Params, Storage, nearest};
+use crate::quantize::scales::Assigned;
 
 /// Distance of the nodes of an int16 table.
 pub(in crate::quantize) const NODE_STEP: i32 = 128;
@@ -20,8 +21,17 @@ impl Emitter<'_> {
     ) -> Result<(), QuantizeError> {
         let x = group.node.inputs[0];
         let stored = self.stored(x);
-        let to = self.params(group.result);
-        let from = self.table_operand(x, stored.id, to.dtype);
+        let wanted = self.params(group.result);
+        let operand = self.params_of(stored.id).dtype;
+        // A table of int16 operands has int16 results; they are rounded to int8 behind it.
+        let to = match (operand, wanted.dtype) {
+            (QType::I16, QType::I8) => {
+                let Assigned { range, .. } = self.assigned(group.result);
+                Params::covering(range, Storage::INT16, self.arithmetic.grid())
+            }
+            _ => wanted,
+        };
+        let from = self.table_operand(stored.id, to.dtype);
         let id = self.rescaled(group.node, stored.id, from)?;
         let inputs = match to.dtype {
             QType::I8 => (-128..128).collect::<Vec<i32>>(),
@@ -34,22 +44,27 @@ impl Emitter<'_> {
             QType::I8 => QOp::Lut8 { table: results.iter().map(|&y| y as i8).collect() },
             QType::I16 => QOp::Lut16 { nodes: results.iter().map(|&y| y as i16).collect() },
         };
-        self.push(group, op, &[id], stored.layout);
+        if to == wanted {
+            self.push(group, op, &[id], stored.layout);
+            return Ok(());
+        }
+        let base = &group.node.name;
+        let wide = self.added_value(base, "table", stored.layout.hwc, to);
+        self.push_added(base, "table", &onnx_name(&group.node.op), op, &[id], wide);
+        let narrowed = self.rescale_op(group.node, to, wanted, wanted.bounds(group.clip))?;
+        self.push(group, narrowed, &[wide], stored.layout);
         Ok(())
     }
 
-    /// How the operand of a table with results of type `dtype` is stored: in the same type. Int8 values become int16 ones that
-    /// lie on the nodes, so that nothing is interpolated.
-    fn table_operand(&self, x: ValueId, id: ValueId, dtype: QType) -> Params {
+    /// How the operand of a table with results of type `dtype` is stored: int8 values become int16 ones that lie on the nodes
+    /// of an int16 table, so that nothing is interpolated.
+    fn table_operand(&self, id: ValueId, dtype: QType) -> Params {
         let from = self.params_of(id);
         match (from.dtype, dtype) {
             (QType::I8, QType::I16) => {
                 Params { dtype, scale: from.scale / f64::from(NODE_STEP), zero_point: 0 }
             }
-            (QType::I16, QType::I8) => {
-                Params::covering(self.assigned(x).range, Storage::INT8, self.arithmetic.grid())
-            }
-            (QType::I8, QType::I8) | (QType::I16, QType::I16) => from,
+            _ => from,
         }
     }
 
