@@ -135,10 +135,7 @@ mod tests {
             super::layer_bits(&network(), &options).unwrap_err().to_string()
         };
         let hint = "the network has `n0`, `n1`, `n2`, `n3`, `n4`";
-        assert_eq!(
-            error("middle", 4),
-            format!("no layer with weights is called `middle`\n  hint: {hint}")
-        );
+        assert_eq!(error("middle", 4), format!("no layer with weights is called `middle`; {hint}"));
         assert!(error("n11", 4).contains("did you mean `n1`"), "{}", error("n11", 4));
         assert!(error("n1", 9).contains("`n1` are 9"), "{}", error("n1", 9));
     }

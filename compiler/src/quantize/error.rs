@@ -129,7 +129,7 @@ pub(super) fn unknown<'a>(
         0 => format!("the network has {}", quoted(&known)),
         more => format!("the network has {} and {more} more", quoted(&known[..LISTED])),
     };
-    format!("no {what} is called `{name}`\n  hint: {hint}")
+    format!("no {what} is called `{name}`; {hint}")
 }
 
 fn list(refusals: &[Refusal]) -> String {
