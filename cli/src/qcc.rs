@@ -1,6 +1,7 @@
 //! `qcc`: from ONNX to a program.
 
 pub(crate) mod args;
+mod autopilot;
 pub(crate) mod compile;
 mod diagnose;
 mod explain;

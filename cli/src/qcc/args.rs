@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::autopilot::SearchArgs;
 use super::profile::{self, Profile};
 use crate::args::{DATA_HELP, MachineArgs, PREPROCESS_HELP, TalkArgs, parse_range};
 
@@ -135,6 +136,9 @@ pub(crate) struct CompileArgs {
     /// The machine.
     #[command(flatten)]
     pub machine: MachineArgs,
+    /// Widths and methods by what they do.
+    #[command(flatten)]
+    pub search: SearchArgs,
     /// Calibration and quantization.
     #[command(flatten)]
     pub quantize: QuantizeArgs,

@@ -2,6 +2,7 @@
 
 mod goal;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -10,10 +11,11 @@ use compiler::options::Options;
 use compiler::refine::Probes;
 use explorer::bench::{Bench, Candidate};
 use explorer::judge::{Judge, JudgeError};
-use explorer::search::budget::{Budget, Fitted, fit};
-use explorer::search::ladder::{Climbed, climb};
-use explorer::search::{Listener, SearchError, Searcher, Tried};
 use explorer::study::Labelled;
+use explorer::widths::budget::{Budget, Fitted, fit};
+use explorer::widths::ladder::{Climbed, climb};
+use explorer::widths::{Listener, SearchError, Searcher, Tried};
+use ir::qgraph::{QGraph, QOp, QType};
 use isa::Hardware;
 use isa::program::Preprocess;
 
@@ -21,7 +23,7 @@ use super::compile::{Calibrated, first_output_values, inputs, watch};
 use crate::data::Samples;
 use crate::data::labels::Classes;
 use crate::error::CliError;
-use crate::output::{Output, Talk};
+use crate::output::Talk;
 use crate::progress::Progress;
 pub(crate) use goal::{Goal, SearchArgs};
 
@@ -103,7 +105,8 @@ pub(crate) fn search(task: &Task<'_>, goal: Goal, base: &Options) -> Result<Foun
         }
     };
     drop(listener);
-    let Candidate { options, mut table, quantized } = candidate;
+    let Candidate { mut options, mut table, quantized } = candidate;
+    (options.weight_bits, options.act_bits) = prevailing(&quantized.graph, &options);
     talk.note(format_args!("chosen: {}", tried.name));
     table.method = format!(
         "{}; chosen on {} held-out samples: {}, {:.2} points lost",
@@ -118,6 +121,20 @@ pub(crate) fn search(task: &Task<'_>, goal: Goal, base: &Options) -> Result<Foun
     }
     let calibrated = Calibrated { table, probes: Probes::default(), sample_hashes };
     Ok(Found { options, calibrated, quantized, failure })
+}
+
+/// Bits that most weights and most activations have.
+fn prevailing(graph: &QGraph, options: &Options) -> (u8, u8) {
+    let mut weights: BTreeMap<u8, usize> = BTreeMap::new();
+    for node in &graph.nodes {
+        if let QOp::Conv { weights: found, .. } = &node.op {
+            *weights.entry(found.bits).or_default() += found.data.len();
+        }
+    }
+    let most = weights.iter().max_by_key(|(_, count)| **count).map(|(bits, _)| *bits);
+    let wide = graph.values.iter().filter(|value| value.dtype == QType::I16).count();
+    let act_bits = if 2 * wide > graph.values.len() { 16 } else { options.act_bits };
+    (most.unwrap_or(options.weight_bits), act_bits)
 }
 
 fn too_far(best: &Tried, points: f64) -> String {
@@ -198,5 +215,5 @@ impl Listener for Said {
 
 /// A line of the table.
 fn row([name, lost, top1, agreement, sqnr, cycles, bytes]: [&str; 7]) -> String {
-    format!("{name:<48}{lost:>7}{top1:>9}{agreement:>11}{sqnr:>9}{cycles:>12}{bytes:>11}")
+    format!("{name:<50}{lost:>7}{top1:>9}{agreement:>11}{sqnr:>9}{cycles:>12}{bytes:>11}")
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use compiler::calibrate::Calibration;
+use compiler::calibrate::{Calibration, Sample};
 use compiler::compile::{CompileError, Network, Quantized, program};
 use compiler::distill::Settings;
 use compiler::options::{BiasCorrection, Granularity, Logits, Observer, Options, WeightRounding};
@@ -16,6 +16,7 @@ use isa::Hardware;
 use isa::program::{Meta, Preprocess, Program, RandomWeights};
 
 use super::args::{CompileArgs, Emit, MethodArgs, QuantizeArgs};
+use super::autopilot::{self, Found, Task};
 use super::profile;
 use crate::args::{MachineArgs, parse_shape, with_suffix};
 use crate::data::Samples;
@@ -63,10 +64,28 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     network.check_names(&options).map_err(|e| CliError::in_file(path, e))?;
     let kept = network.kept(&hw);
     tell_kept(kept.as_ref(), &args.quantize, talk);
-    let Calibrated { mut table, probes, sample_hashes } = match &kept {
-        Some(kept) if kept.open.is_empty() => Calibrated::default(),
-        _ => calibrate(&network, &args.quantize, &options, how.as_ref(), talk)?,
+    let goal = args.search.goal().zip(args.quantize.data.as_deref());
+    let found = goal.map(|(goal, data)| {
+        let (network, how, hardware) = (&network, how.as_ref(), &hw);
+        autopilot::search(
+            &Task { network, data, how, names: &labels, hardware, talk },
+            goal,
+            &options,
+        )
+    });
+    let (options, calibrated, quantized, failure) = match found.transpose()? {
+        Some(Found { options, calibrated, quantized, failure }) => {
+            (options, calibrated, Some(quantized), failure)
+        }
+        None => {
+            let calibrated = match &kept {
+                Some(kept) if kept.open.is_empty() => Calibrated::default(),
+                _ => calibrate(&network, &args.quantize, &options, how.as_ref(), talk)?,
+            };
+            (options, calibrated, None, None)
+        }
     };
+    let Calibrated { mut table, probes, sample_hashes } = calibrated;
     if let Some(kept) = &kept {
         let (summary, found) = (kept.summary(), &table.method);
         // Saved ranges tell already.
@@ -79,10 +98,12 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     if let Some(ranges) = &mut ranges {
         ranges.put(table.to_json().as_bytes())?;
     }
-    let stage = Progress::stage(talk, "quantizing");
-    let quantized = network.quantize_on(&probes, &table, &options, &hw);
-    drop(stage);
-    let Quantized { graph: qgraph, notes } = quantized.map_err(|e| CliError::in_file(path, e))?;
+    let quantize = || {
+        let _stage = Progress::stage(talk, "quantizing");
+        network.quantize_on(&probes, &table, &options, &hw)
+    };
+    let Quantized { graph: qgraph, notes } =
+        quantized.map_or_else(quantize, Ok).map_err(|e| CliError::in_file(path, e))?;
     for note in &notes {
         talk.detail(note);
         table.method = format!("{}; {note}", table.method);
@@ -119,7 +140,7 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
         made.constants.len(),
         bytes.len()
     ));
-    Ok(())
+    failure.map_or(Ok(()), |text| Err(CliError::Failed(text)))
 }
 
 /// Reads a network, or says what the file is instead.
@@ -336,6 +357,28 @@ pub(crate) fn observe(
     options: &Options,
     talk: Talk,
 ) -> Result<Calibrated, CliError> {
+    let (mut table, probes, sample_hashes) =
+        watch(network, path, samples, chosen, talk, |each| match saved {
+            Some(table) => {
+                each.for_each(drop);
+                Ok(table)
+            }
+            None => network.calibrate(each, options),
+        })?;
+    take_means(network, &probes, &mut table, options, talk)
+        .map_err(|e| CliError::in_file(path, e))?;
+    Ok(Calibrated { table, probes, sample_hashes })
+}
+
+/// What `see` makes of the real values of some samples, with samples to refine on and the hashes of all.
+pub(crate) fn watch<T>(
+    network: &Network,
+    path: &Path,
+    samples: &Samples<'_>,
+    chosen: Vec<usize>,
+    talk: Talk,
+    see: impl FnOnce(&mut dyn Iterator<Item = Result<Sample, String>>) -> Result<T, CompileError>,
+) -> Result<(T, Probes, Vec<u64>), CliError> {
     let progress = Progress::over(talk, "calibrating", chosen.len());
     let mut probes = network.room();
     let mut sample_hashes = Vec::with_capacity(chosen.len());
@@ -357,22 +400,13 @@ pub(crate) fn observe(
             }
         }
     });
-    let table = match saved {
-        Some(table) => {
-            each.by_ref().for_each(drop);
-            Ok(table)
-        }
-        None => network.calibrate(&mut each, options),
-    };
+    let seen = see(&mut each);
     drop(each);
     drop(progress);
     if let Some(first) = unread {
         return Err(samples.explain(path, first));
     }
-    let mut table = table.map_err(|e| CliError::in_file(path, e))?;
-    take_means(network, &probes, &mut table, options, talk)
-        .map_err(|e| CliError::in_file(path, e))?;
-    Ok(Calibrated { table, probes, sample_hashes })
+    Ok((seen.map_err(|e| CliError::in_file(path, e))?, probes, sample_hashes))
 }
 
 /// Adds the means that biases are corrected to, where they are wanted and not there.

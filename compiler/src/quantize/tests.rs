@@ -3,6 +3,7 @@
 mod functions;
 mod given;
 mod lrn;
+mod mixed;
 mod movement;
 mod pools;
 

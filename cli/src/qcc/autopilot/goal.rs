@@ -1,7 +1,7 @@
 //! What a search is to reach, as the command line says it.
 
 use clap::Args;
-use explorer::search::budget::{Budget, Limit, Resource};
+use explorer::widths::budget::{Budget, Limit, Resource};
 
 /// Options of a search.
 #[derive(Debug, Args)]
@@ -17,25 +17,33 @@ pub(crate) struct SearchArgs {
 
 /// What `--max-drop` does.
 const MAX_DROP_HELP: &str = "\
-Quantize ever better, at last with 16 bits where 8 hurt most, until at most POINTS of accuracy are lost.
-Every other sample of --data calibrates; on those between, the first step that loses no more ends the search:
-  1. ranges from smallest to largest   2. of least error   3. bias correction   4. rounding
-  5. 16 bits (and 8-bit weights) for the 1, 2, 4, 8 .. layers that few bits hurt most, then as few as do
+Quantize ever better, at last with 16 bits where 8 hurt most, until at most POINTS of
+accuracy are lost.
+Every other sample of --data calibrates. On those between, the first step that loses no
+more ends the search:
+  1. ranges from smallest to largest
+  2. ranges of least error
+  3. bias correction
+  4. rounding
+  5. 16 bits (weights 8) for the 1, 2, 4, 8 .. layers that few bits hurt most, then as
+     few of them as will do
   6. 16 bits everywhere
-Points are of top-1 against the float network where --data has labels (of 100 samples, one more is wrong), else of
-samples with another answer than the float network's. If no step will do, the best program is written and the exit
-code is 3. --layer-bits and --layer-act-bits stay as given.";
+Points are percent of the samples: with labels, those that the float network gets right
+less those that the program gets right; else those with another answer than float's.
+If no step will do, the best program is written and the exit code is 3. --layer-bits and
+--layer-act-bits stay as given.";
 
 /// What `--budget` does.
 const BUDGET_HELP: &str = "\
 Choose bits layer by layer, so that the program fits and its answers suffer least:
-  size=1.5M      bytes of constants (k, M, KiB, MiB)
-  cycles=200000  cycles of one inference (k, M)
+  size=1.5M      bytes of constants (k, M, G, KiB, MiB, GiB)
+  cycles=200k    cycles of one inference
   size=60%       a share of what 8 bits everywhere take
-What 2 to 7 bits for one layer's weights (and under cycles=, 8 instead of 16 bits for one value) do to the answers is
-measured on samples of --data that do not calibrate; dynamic programming chooses. Uniform widths that fit are tried
-beside, and the program with the least noise is written. If none fits, that with the least is written and the exit code
-is 3. --layer-bits and --layer-act-bits stay as given.";
+What fewer bits for one layer's weights do to the answers (under cycles= also what 16
+bits for one value would spare) is measured on every other sample of --data; the rest
+calibrates. Dynamic programming chooses. Uniform widths that fit are tried beside, and
+the program with the least noise is written. If none fits, that which takes least is
+written and the exit code is 3. --layer-bits and --layer-act-bits stay as given.";
 
 /// What a search is to reach.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +77,9 @@ fn parse_budget(text: &str) -> Result<Budget, String> {
         _ => return Err(expected.into()),
     };
     let limit = parse_limit(amount).ok_or_else(|| {
-        format!("`{amount}` is no amount above 0; it is a number, with k, M, G, KiB, MiB, GiB, or %")
+        format!(
+            "`{amount}` is no amount above 0; it is a number, with k, M, G, KiB, MiB, GiB, or %"
+        )
     })?;
     Ok(Budget { resource, limit })
 }
@@ -97,7 +107,7 @@ fn parse_limit(text: &str) -> Option<Limit> {
         SUFFIXES.iter().find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, factor)))?;
     let amount = (positive(digits)? * factor).floor();
     // Exact below 2^53, and no program is larger.
-    (1.0..9e15).contains(&amount).then(|| Limit::Absolute(amount as u64))
+    (1.0..9e15).contains(&amount).then_some(Limit::Absolute(amount as u64))
 }
 
 #[cfg(test)]
@@ -117,7 +127,18 @@ mod tests {
         }
         assert_eq!(parse_budget("size=60%").unwrap().limit, Limit::Share(0.6));
         assert_eq!(parse_budget("cycles=1k").unwrap().resource, Resource::Cycles);
-        for text in ["1M", "size", "size=", "size=-1", "size=0", "size=1X", "size=nan", "time=1", "size=1e30", "size=0%"] {
+        for text in [
+            "1M",
+            "size",
+            "size=",
+            "size=-1",
+            "size=0",
+            "size=1X",
+            "size=nan",
+            "time=1",
+            "size=1e30",
+            "size=0%",
+        ] {
             assert!(parse_budget(text).is_err(), "{text}");
         }
     }

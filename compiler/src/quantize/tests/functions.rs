@@ -5,9 +5,9 @@ use crate::calibrate::Range;
 use crate::testing::random_functions;
 
 /// A function, the range of its operand, and what it computes, spelled another way than the compiler does.
-type Case = (&'static str, f64, f64, fn(f64) -> f64);
+pub(super) type Case = (&'static str, f64, f64, fn(f64) -> f64);
 
-const CASES: &[Case] = &[
+pub(super) const CASES: &[Case] = &[
     ("x abs", -3.0, 5.0, |x| if x < 0.0 { -x } else { x }),
     ("x acos", -0.9, 0.9, |x| std::f64::consts::FRAC_PI_2 - libm::asin(x)),
     ("x asinh", -9.0, 9.0, |x| x.signum() * libm::log(x.abs() + libm::sqrt(x * x + 1.0))),
@@ -44,7 +44,7 @@ const CASES: &[Case] = &[
     }),
 ];
 
-fn span(lo: f64, hi: f64) -> Range {
+pub(super) fn span(lo: f64, hi: f64) -> Range {
     Range { lo, hi }
 }
 
