@@ -5,15 +5,12 @@ import pathlib
 import sys
 
 import numpy as np
-from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "python"))
-from crops import crops  # noqa: E402
+from crops import prepared  # noqa: E402
 
 FASHION_MNIST = ROOT / "programs" / "fashion_mnist"
-# EfficientNet-Lite0's own preprocessing: shorter side, then center crop.
-RESIZE, CROP = 256, 224
 # Of the photos that are not reported on, in order of name, every third is for choosing.
 CHOOSE_EVERY = 3
 
@@ -68,19 +65,3 @@ def efficientnet(model, folder):
     calibration = [photo for photo in rest if photo not in choosing]
     sets = (prepared(photos) for photos in (calibration, choosing, photos[1::2]))
     return Network("EfficientNet-Lite0", model, 127, 128, *sets)
-
-
-def prepared(photos):
-    """All crops of some photos as the network takes them."""
-    images = []
-    for file in photos:
-        with Image.open(file) as photo:
-            images += [pixels(crop) for crop in crops(photo.convert("RGB"))]
-    return np.stack(images)
-
-
-def pixels(crop):
-    """Channels first. Crops of photos are square."""
-    first = (RESIZE - CROP) // 2
-    image = crop.resize((RESIZE, RESIZE), Image.Resampling.BICUBIC).crop((first, first, first + CROP, first + CROP))
-    return np.asarray(image).transpose(2, 0, 1)

@@ -9,8 +9,11 @@ The same photos always give the same files.
 import pathlib
 import sys
 
+import numpy as np
 from PIL import Image
 
+# EfficientNet-Lite0's own preprocessing: shorter side, then center crop.
+RESIZE, CROP = 256, 224
 # Numerator and denominator of a side, and positions per axis.
 SIZES = ((7, 8, 3), (3, 4, 3), (5, 8, 2))
 
@@ -24,6 +27,22 @@ def crops(photo):
             for column in range(n):
                 left, top = column * (width - side) // (n - 1), row * (height - side) // (n - 1)
                 yield photo.crop((left, top, left + side, top + side))
+
+
+def prepared(photos):
+    """All crops of some photos as EfficientNet-Lite0 takes them: pixels, uint8 [n, c, h, w]."""
+    images = []
+    for file in photos:
+        with Image.open(file) as photo:
+            images += [pixels(crop) for crop in crops(photo.convert("RGB"))]
+    return np.stack(images)
+
+
+def pixels(crop):
+    """Channels first. Crops of photos are square."""
+    first = (RESIZE - CROP) // 2
+    image = crop.resize((RESIZE, RESIZE), Image.Resampling.BICUBIC).crop((first, first, first + CROP, first + CROP))
+    return np.asarray(image).transpose(2, 0, 1)
 
 
 def cut(files, folder):
