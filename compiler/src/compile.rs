@@ -16,7 +16,7 @@ use crate::passes::{Applied, Check, Context, GRAPH, PassError, run};
 use crate::quantize::{
     Clipping, Kept, QuantizeError, Storages, check, kept, layer_bits, quantize, wanted,
 };
-use crate::refine::{Knowledge, Means, Probes, means, open_layers, refine};
+use crate::refine::{Answers, Knowledge, Means, Probes, answers, means, open_layers, refine};
 use crate::validate::validate;
 
 /// Most elements of a value: as many as the integer runtime takes. Calibration holds them as floats.
@@ -168,6 +168,14 @@ impl Network {
         Ok(means(&self.graph, &GraphRunner::new(&self.graph), probes, &layers)?)
     }
 
+    /// What the float network answers to held-out probes, by which refining judges; `None` if there are too few.
+    ///
+    /// # Errors
+    /// [`CompileError::Calibrate`].
+    pub fn answers(&self, probes: &Probes) -> Result<Option<Answers>, CompileError> {
+        Ok(answers(&self.graph, &GraphRunner::new(&self.graph), probes)?)
+    }
+
     /// Images for calibration made from batch-norm statistics alone; see [`distill`].
     #[must_use]
     pub fn distill(&self, settings: &Settings, tick: &dyn Fn()) -> Option<Distilled> {
@@ -237,8 +245,12 @@ impl Network {
         hw: &Hardware,
     ) -> Result<Quantized, CompileError> {
         let mut graph = quantize(&self.graph, calibration, options, hw)?;
-        let means = calibration.means.as_ref().filter(|_| !probes.is_empty());
-        let knowledge = Knowledge { context: &self.context, seen: means.map(|m| (probes, m)) };
+        let knowledge = Knowledge {
+            context: &self.context,
+            probes,
+            means: calibration.means.as_ref().filter(|_| !probes.is_empty()),
+            answers: calibration.answers.as_ref().filter(|_| !probes.is_empty()),
+        };
         let mut notes: Vec<String> = self.kept_layers(options)?.into_iter().collect();
         notes.extend_from_slice(Storages::new(&self.graph, options)?.notes());
         notes.extend(refine(&self.graph, &mut graph, knowledge, options, hw.acc_bits)?);

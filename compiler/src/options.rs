@@ -125,19 +125,29 @@ pub enum Logits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WeightRounding {
-    /// Flips for kernels of more than one position and at most six bits, nearest for others.
+    /// Of at most six bits: flips for kernels of more than one position, nearest for others; where there are samples,
+    /// gptq and descent if held-out ones agree. Nearest for more bits.
     #[default]
     Auto,
     /// To the nearest integer, each weight alone.
     Nearest,
     /// Some to the other neighbour, so that the errors of a kernel and of a channel cancel.
     Squant,
+    /// On samples: one after the other, so that those still to come make up for each.
+    Gptq,
+    /// On samples: changed by single steps as long as that brings the layer closer to the float one.
+    Descent,
 }
 
 impl WeightRounding {
     /// All ways.
-    pub const ALL: [WeightRounding; 3] =
-        [WeightRounding::Auto, WeightRounding::Nearest, WeightRounding::Squant];
+    pub const ALL: [WeightRounding; 5] = [
+        WeightRounding::Auto,
+        WeightRounding::Nearest,
+        WeightRounding::Squant,
+        WeightRounding::Gptq,
+        WeightRounding::Descent,
+    ];
 
     /// Name on the command line.
     #[must_use]
@@ -146,6 +156,8 @@ impl WeightRounding {
             WeightRounding::Auto => "auto",
             WeightRounding::Nearest => "nearest",
             WeightRounding::Squant => "squant",
+            WeightRounding::Gptq => "gptq",
+            WeightRounding::Descent => "descent",
         }
     }
 
@@ -160,9 +172,11 @@ impl WeightRounding {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BiasCorrection {
-    /// Analytic where batch norms tell the mean of a layer's input, empirical for other layers if there are samples.
+    /// That of the others whose answers to held-out samples are closest to the float network's; mixed where there are none.
     #[default]
     Auto,
+    /// Analytic where batch norms tell the mean of a layer's input, empirical for other layers if there are samples.
+    Mixed,
     /// By the means of the integers on samples, layer after layer.
     Empirical,
     /// By the mean inputs that batch norms tell.
@@ -173,8 +187,9 @@ pub enum BiasCorrection {
 
 impl BiasCorrection {
     /// All ways.
-    pub const ALL: [BiasCorrection; 4] = [
+    pub const ALL: [BiasCorrection; 5] = [
         BiasCorrection::Auto,
+        BiasCorrection::Mixed,
         BiasCorrection::Empirical,
         BiasCorrection::Analytic,
         BiasCorrection::Off,
@@ -185,6 +200,7 @@ impl BiasCorrection {
     pub const fn name(self) -> &'static str {
         match self {
             BiasCorrection::Auto => "auto",
+            BiasCorrection::Mixed => "mixed",
             BiasCorrection::Empirical => "empirical",
             BiasCorrection::Analytic => "analytic",
             BiasCorrection::Off => "off",

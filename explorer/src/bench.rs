@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use compiler::calibrate::{Calibration, Observed};
 use compiler::compile::{CompileError, Network, Quantized, program};
 use compiler::options::{BiasCorrection, Options};
-use compiler::refine::{Means, Probes};
+use compiler::refine::{Answers, Means, Probes};
 use ir::qgraph::QGraph;
 use isa::Hardware;
 use isa::program::Meta;
@@ -31,6 +31,8 @@ pub struct Bench<'a> {
 struct Refining<'a> {
     probes: Cow<'a, Probes>,
     means: Means,
+    /// What the float network answers to those held out, if choices are to be judged.
+    answers: Option<Answers>,
 }
 
 /// Options, and the integers they lead to.
@@ -94,9 +96,11 @@ impl<'a> Bench<'a> {
     ) -> Result<Bench<'a>, CompileError> {
         let way = if way == BiasCorrection::Off { BiasCorrection::Auto } else { way };
         let few = probes.spread(FEW);
-        let few = Refining { means: network.means(&few, way)?, probes: Cow::Owned(few) };
-        let means = network.means(probes, way)?;
-        let all = Refining { means, probes: Cow::Borrowed(probes) };
+        // Sketches are judged elsewhere.
+        let means = network.means(&few, way)?;
+        let few = Refining { means, answers: None, probes: Cow::Owned(few) };
+        let (means, answers) = (network.means(probes, way)?, network.answers(probes)?);
+        let all = Refining { means, answers, probes: Cow::Borrowed(probes) };
         Ok(Bench { network, observed, hardware, all, few })
     }
 
@@ -137,9 +141,10 @@ impl<'a> Bench<'a> {
     ) -> Result<(Calibration, Quantized), CompileError> {
         let mut table = self.network.ranges(self.observed, options)?;
         let way = options.bias_correction;
-        if matches!(way, BiasCorrection::Auto | BiasCorrection::Empirical) {
+        if !matches!(way, BiasCorrection::Off | BiasCorrection::Analytic) {
             table.means = Some(refining.means.clone());
         }
+        table.answers.clone_from(&refining.answers);
         let quantized = self.network.quantize_on(&refining.probes, &table, options, hardware)?;
         Ok((table, quantized))
     }

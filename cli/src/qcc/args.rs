@@ -193,7 +193,7 @@ pub(crate) struct QuantizeArgs {
     /// How, whatever the widths.
     #[command(flatten)]
     pub method: MethodArgs,
-    /// Save what the float network tells: the ranges, and the means that biases are corrected to
+    /// Save what the float network tells: ranges, the means that biases are corrected to, and the answers that choices are judged by
     #[arg(long, value_name = "FILE")]
     pub calib_out: Option<PathBuf>,
     /// Use what --calib-out saved: the same bytes out on any machine. What was refined on --data needs the same --data again
@@ -232,11 +232,11 @@ pub(crate) struct MethodArgs {
     /// How the ranges of the network's answers are chosen: of outputs, and of what a softmax reads [default: minmax]
     #[arg(long, value_parser = ["minmax", "isotone", "mse"], long_help = LOGITS_HELP)]
     pub logits: Option<String>,
-    /// How weights become integers: nearest, each alone; squant flips some to the other neighbour, so that the errors of a kernel and of an output channel cancel; auto is squant for kernels of more than one position and at most 6 bits, nearest for others
-    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = ["auto", "nearest", "squant"])]
+    /// How weights become integers
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = ["auto", "nearest", "squant", "gptq", "descent"], long_help = ROUNDING_HELP)]
     pub rounding: String,
-    /// How biases make up for what rounding does to the mean of each output channel: analytic where batch norms tell the mean of a layer's input; empirical by following up to 128 samples of --data through the integers, layer after layer; auto is analytic where possible and empirical for the rest
-    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = ["auto", "empirical", "analytic", "off"])]
+    /// How biases make up for what rounding does to the mean of each output channel
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = ["auto", "mixed", "empirical", "analytic", "off"], long_help = BIAS_CORRECTION_HELP)]
     pub bias_correction: String,
     /// Seed of synthetic and distilled inputs
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -260,6 +260,28 @@ How the ranges of the network's answers are chosen: of outputs, and of what a so
   minmax   smallest to largest, so that no answer is clipped
   isotone  where the values are one vector of scores: under which most samples keep their largest score; else as minmax
   mse      least squared error";
+
+/// What `--rounding` chooses from.
+const ROUNDING_HELP: &str = "\
+How weights become integers:
+  auto     above 6 bits nearest; else squant for kernels of more than one position, nearest for others, and with at least
+           8 samples gptq and descent together, if that brings the answers to held-out samples closer to float
+  nearest  each alone
+  squant   some to the other neighbour, so that the errors of a kernel and of an output channel cancel
+  gptq     one after the other, so that those still to come make up for each on what the layer reads of --data
+  descent  changed by single steps as long as that brings what the layer makes of --data closer to float
+Of up to 256 samples of --data every fourth is held out. gptq and descent follow the others through the integers, layer after
+layer, and keep, of each output channel, what is better on the held-out ones.";
+
+/// What `--bias-correction` chooses from.
+const BIAS_CORRECTION_HELP: &str = "\
+How biases make up for what rounding does to the mean of each output channel:
+  auto       with at least 8 samples in --data, that of the others whose answers to held-out samples are closest to float;
+             mixed without (-v says which, and what each had)
+  mixed      analytic where batch norms tell the mean of a layer's input, empirical for the rest
+  empirical  by following up to 256 samples of --data through the integers, layer after layer
+  analytic   by the mean inputs that batch norms tell
+  off        not at all";
 
 fn parse_act_bits(text: &str) -> Result<u8, String> {
     match text.parse() {

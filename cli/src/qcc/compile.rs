@@ -330,6 +330,10 @@ pub(super) fn calibrate(
         if options.bias_correction == BiasCorrection::Empirical {
             return Err(CliError::Usage("--bias-correction empirical needs --data".into()));
         }
+        if let way @ (WeightRounding::Gptq | WeightRounding::Descent) = options.weight_rounding {
+            let what = format!("--rounding {} needs --data of at least 8 samples", way.name());
+            return Err(CliError::Usage(what));
+        }
         let table = match saved {
             Some(table) => {
                 if table.means.is_some() {
@@ -409,7 +413,7 @@ pub(crate) fn watch<T>(
     Ok((seen.map_err(|e| CliError::in_file(path, e))?, probes, sample_hashes))
 }
 
-/// Adds the means that biases are corrected to, where they are wanted and not there.
+/// Adds the means that biases are corrected to and the answers that choices are judged by, where they are wanted and not there.
 fn take_means(
     network: &Network,
     probes: &Probes,
@@ -418,9 +422,15 @@ fn take_means(
     talk: Talk,
 ) -> Result<(), CompileError> {
     let way = options.bias_correction;
-    if table.means.is_none() && matches!(way, BiasCorrection::Auto | BiasCorrection::Empirical) {
+    let by_samples = !matches!(way, BiasCorrection::Off | BiasCorrection::Analytic);
+    if table.means.is_none() && by_samples {
         let _stage = Progress::stage(talk, "taking means");
         table.means = Some(network.means(probes, way)?);
+    }
+    let choices = way == BiasCorrection::Auto || options.weight_rounding == WeightRounding::Auto;
+    if table.answers.is_none() && choices {
+        let _stage = Progress::stage(talk, "taking answers");
+        table.answers = network.answers(probes)?;
     }
     Ok(())
 }

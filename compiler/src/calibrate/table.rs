@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::CalibrateError;
-use crate::refine::Means;
+use crate::refine::{Answers, Means};
 
-/// Version of the file format. Format 1 has no means.
-const FORMAT: u32 = 2;
+/// Version of the file format. Format 1 has ranges only.
+const FORMAT: u32 = 3;
 
 /// Real values that an activation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ impl Range {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// Version of the file format; 2, or 1 without means.
+    /// Version of the file format; 3, or 1 for ranges only.
     pub format: u32,
     /// Where the ranges came from, for people.
     pub method: String,
@@ -49,6 +49,9 @@ pub struct Calibration {
     /// What the float network computes in the mean, where samples were seen for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub means: Option<Means>,
+    /// What it answers, where samples were held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
 }
 
 impl Default for Calibration {
@@ -59,6 +62,7 @@ impl Default for Calibration {
             samples: 0,
             ranges: BTreeMap::new(),
             means: None,
+            answers: None,
         }
     }
 }
@@ -80,7 +84,8 @@ impl Calibration {
     pub fn from_json(text: &str) -> Result<Calibration, CalibrateError> {
         let bad = |message: String| CalibrateError::Table { message };
         let table: Calibration = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
-        let known = table.format == FORMAT || table.format == 1 && table.means.is_none();
+        let ranges_only = table.means.is_none() && table.answers.is_none();
+        let known = table.format == FORMAT || table.format == 1 && ranges_only;
         if !known {
             return Err(bad(format!("found format {}, expected {FORMAT}", table.format)));
         }
@@ -131,15 +136,15 @@ mod tests {
         ] {
             assert!(Calibration::from_json(&text(bad)).is_err(), "{bad}");
         }
-        let newer = text("{}").replace("\"format\": 1", "\"format\": 3");
-        assert!(Calibration::from_json(&newer).unwrap_err().to_string().contains("format 3"));
+        let newer = text("{}").replace("\"format\": 1", "\"format\": 2");
+        assert!(Calibration::from_json(&newer).unwrap_err().to_string().contains("format 2"));
         let means = |format: u32, mean: &str| {
             let means = format!(r#""means": {{"samples": 1, "channels": {{"a": [{mean}]}}}}"#);
             let text = text("{}").replace("\"format\": 1", &format!("\"format\": {format}"));
             Calibration::from_json(&text.replace(r#""ranges""#, &format!(r#"{means}, "ranges""#)))
         };
-        assert!(means(2, "0.5").is_ok());
-        assert!(means(1, "0.5").is_err() && means(2, "1e999").is_err());
+        assert!(means(3, "0.5").is_ok());
+        assert!(means(1, "0.5").is_err() && means(3, "1e999").is_err());
         assert!(Calibration::from_json("").is_err());
     }
 }

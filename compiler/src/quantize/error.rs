@@ -93,6 +93,14 @@ pub enum QuantizeError {
         /// Its channels.
         channels: usize,
     },
+    /// The calibration table does not know the answers to the held-out samples.
+    #[error(
+        "the calibration does not have the answers `{name}` to these samples; it was made for another network, other samples or another version of the compiler, calibrate again"
+    )]
+    MissingAnswers {
+        /// The output.
+        name: String,
+    },
     /// The integers cannot be computed on the samples.
     #[error("`{name}` cannot be computed on the calibration samples: {message}")]
     Run {

@@ -191,7 +191,7 @@ impl Layer<'_> {
         let mut data: Vec<i8> = self.row(channel).iter().map(quantized).collect();
         let flips = match rounding {
             // Between channels less is gained than bias correction gains anyway.
-            WeightRounding::Auto => {
+            WeightRounding::Auto | WeightRounding::Gptq | WeightRounding::Descent => {
                 self.kernel > 1 && arithmetic.weight_limit < 1 << (CLIPPED_BITS - 1)
             }
             WeightRounding::Nearest => false,

@@ -5,14 +5,12 @@
 //! norms. Borders are taken to have the mean of the rest.
 
 use ir::graph::Graph;
-use ir::qgraph::QGraph;
 
 use super::layer::Layer;
 use crate::calibrate::moments::Moments;
 
-/// Biases for which the mean of each output channel is what the float layer makes of `input`.
-pub(super) fn biases(graph: &Graph, q: &QGraph, layer: &Layer<'_>, input: &Moments) -> Vec<i64> {
+/// Mean of the stored integers that each tap of the layer sees, if its input has these moments.
+pub(super) fn tap_means(graph: &Graph, layer: &Layer<'_>, input: &Moments) -> Vec<f64> {
     let input = input.for_channels(layer.input_channels(graph));
-    let taps = layer.tap_means((0..layer.operand_channels()).map(|c| input.mean(c)));
-    layer.biases(q, &taps, &layer.real_means(&taps))
+    layer.tap_means((0..layer.operand_channels()).map(|c| input.mean(c)))
 }

@@ -7,30 +7,39 @@ use runtime::{Prepared, QTensor, RuntimeError, quantize};
 
 use super::Probes;
 use super::taps::Taps;
+use crate::calibrate::Sample;
 use crate::quantize::QuantizeError;
 
 /// Integer values of all samples up to some node.
 pub(super) struct Frontier {
     /// Indexed like the graph's values: one tensor per sample, while they are needed.
     values: Vec<Vec<QTensor>>,
+    /// Samples, the first ones, that constants are fitted to; the others are held out.
+    fitted: usize,
     /// Node after which each value is no longer needed.
     last_use: Vec<Option<usize>>,
 }
 
 impl Frontier {
-    /// In front of the first node of `q`, whose inputs are `graph`'s.
+    /// In front of the first node of `q`, whose inputs are `graph`'s; with the held-out samples too if they are asked for.
     pub(super) fn new(
         graph: &Graph,
         q: &QGraph,
         probes: &Probes,
+        with_held_out: bool,
     ) -> Result<Frontier, QuantizeError> {
+        let mut samples = probes.fitted();
+        let fitted = samples.len();
+        if with_held_out {
+            samples.extend(probes.held_out());
+        }
         let mut values = vec![Vec::new(); q.values.len()];
         for (position, (&id, float)) in q.inputs.iter().zip(&graph.inputs).enumerate() {
-            let stored = |sample: &crate::calibrate::Sample| {
+            let stored = |sample: &&Sample| {
                 let real = sample.get(position).map_or(&[][..], Vec::as_slice);
                 quantize(real, &q.values[id.0 as usize])
             };
-            let tensors: Result<_, _> = probes.samples().par_iter().map(stored).collect();
+            let tensors: Result<_, _> = samples.par_iter().map(stored).collect();
             let name = &graph.values[float.0 as usize].name;
             values[id.0 as usize] = tensors.map_err(|e| failed(name, &e))?;
         }
@@ -38,14 +47,19 @@ impl Frontier {
         for (index, node) in q.nodes.iter().enumerate() {
             node.inputs.iter().for_each(|id| last_use[id.0 as usize] = Some(index));
         }
-        Ok(Frontier { values, last_use })
+        Ok(Frontier { values, fitted, last_use })
+    }
+
+    /// What convolution `node` reads: of the samples that constants are fitted to, and of those held out.
+    pub(super) fn operands(&self, q: &QGraph, node: usize) -> (&[QTensor], &[QTensor]) {
+        self.values[q.nodes[node].inputs[0].0 as usize].split_at(self.fitted)
     }
 
     /// Mean of the stored integers that each tap of convolution `node` sees, over samples and positions. The sums are
     /// integers, so they do not depend on threads.
     pub(super) fn tap_means(&self, q: &QGraph, node: usize) -> Vec<f64> {
         let taps = Taps::of(q, node);
-        let samples = &self.values[q.nodes[node].inputs[0].0 as usize];
+        let (samples, _) = self.operands(q, node);
         let add = |mut a: Vec<i64>, b: Vec<i64>| {
             if a.is_empty() {
                 return b;
@@ -116,6 +130,6 @@ fn alone(q: &QGraph, node: usize) -> QGraph {
     }
 }
 
-fn failed(name: &str, error: &RuntimeError) -> QuantizeError {
+pub(super) fn failed(name: &str, error: &RuntimeError) -> QuantizeError {
     QuantizeError::Run { name: name.to_owned(), message: error.to_string() }
 }

@@ -88,6 +88,16 @@ impl<'a> Layer<'a> {
         self.float.inputs[0]
     }
 
+    /// Stored integer of a real zero of the input.
+    pub(super) fn zero_point(&self) -> f64 {
+        self.zero_point.into()
+    }
+
+    /// Groups of channels.
+    pub(super) fn groups(&self) -> usize {
+        self.groups
+    }
+
     /// Output channels.
     pub(super) fn channels(&self) -> usize {
         self.unit.len()
@@ -134,10 +144,46 @@ impl<'a> Layer<'a> {
         (0..self.channels()).map(bias).collect()
     }
 
+    /// Real weights of an output channel in steps of its integers.
+    pub(super) fn steps(&self, channel: usize) -> Vec<f64> {
+        let step = self.unit[channel] / self.step;
+        self.row(channel).iter().map(|w| f64::from(*w) / step).collect()
+    }
+
+    /// Gives an output channel other integers, and the bias that goes with them, unless sums might then leave the accumulator; whether it was given.
+    pub(super) fn set_weights(
+        &self,
+        q: &mut QGraph,
+        channel: usize,
+        integers: &[i8],
+        acc_bits: u32,
+    ) -> bool {
+        let sum = |row: &[i8]| -> i64 { row.iter().map(|&w| i64::from(w)).sum() };
+        let change = sum(self.integers(q, channel)) - sum(integers);
+        let limit = self.limit(acc_bits);
+        let (lo, hi) = self.dtype.range();
+        let QOp::Conv { weights, bias, requant, .. } = &mut q.nodes[self.node].op else {
+            unreachable!("a layer is a convolution");
+        };
+        let new = bias[channel] + i64::from(self.zero_point) * change;
+        let bound = accumulator_bound(integers, lo, hi, new);
+        let fits = bound < limit && product_fits(bound, requant[channel]);
+        if fits {
+            weights.data[channel * integers.len()..][..integers.len()].copy_from_slice(integers);
+            bias[channel] = new;
+        }
+        fits
+    }
+
+    /// What no sum may reach.
+    fn limit(&self, acc_bits: u32) -> u64 {
+        1 << (acc_bits.min(self.dtype.accumulator_bits().into()) - 1)
+    }
+
     /// Gives each output channel its bias, except where sums might then leave the accumulator; whether any was given.
     pub(super) fn set_biases(&self, q: &mut QGraph, biases: &[i64], acc_bits: u32) -> bool {
         let (lo, hi) = self.dtype.range();
-        let limit = 1u64 << (acc_bits.min(self.dtype.accumulator_bits().into()) - 1);
+        let limit = self.limit(acc_bits);
         let QOp::Conv { weights, bias, requant, .. } = &mut q.nodes[self.node].op else {
             unreachable!("a layer is a convolution");
         };
@@ -154,7 +200,7 @@ impl<'a> Layer<'a> {
     }
 
     /// Where the weights of an output channel find their taps, in order.
-    fn tap_indices(&self, channel: usize) -> impl Iterator<Item = usize> + use<> {
+    pub(super) fn tap_indices(&self, channel: usize) -> impl Iterator<Item = usize> + use<> {
         let per_group = self.channels() / self.groups;
         let (ic, groups) = (self.ic, self.groups);
         let first = channel / per_group * ic;
@@ -168,7 +214,7 @@ impl<'a> Layer<'a> {
     }
 
     /// Stored integers of an output channel's weights.
-    fn integers<'q>(&self, q: &'q QGraph, channel: usize) -> &'q [i8] {
+    pub(super) fn integers<'q>(&self, q: &'q QGraph, channel: usize) -> &'q [i8] {
         let QOp::Conv { weights, .. } = &q.nodes[self.node].op else {
             unreachable!("a layer is a convolution");
         };

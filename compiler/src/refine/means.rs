@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Probes;
-use crate::calibrate::{CalibrateError, FloatRunner};
+use crate::calibrate::{CalibrateError, FloatRunner, Sample};
 use crate::quantize::QuantizeError;
 
 /// Means over samples and positions, before any activation function.
@@ -20,7 +20,7 @@ pub struct Means {
     pub channels: BTreeMap<String, Vec<f64>>,
 }
 
-/// Means of the results of some layers of `graph`, which `runner` runs, over the kept samples. They do not depend on
+/// Means of the results of some layers of `graph`, which `runner` runs, over the probes that are not held out. They do not depend on
 /// threads.
 ///
 /// # Errors
@@ -31,20 +31,20 @@ pub fn means(
     probes: &Probes,
     layers: &[&Node],
 ) -> Result<Means, CalibrateError> {
+    let samples = probes.fitted();
     let names: Vec<&str> =
         layers.iter().map(|n| graph.values[n.output.0 as usize].name.as_str()).collect();
     if layers.is_empty() {
-        return Ok(Means { samples: probes.len() as u64, ..Means::default() });
+        return Ok(Means { samples: samples.len() as u64, ..Means::default() });
     }
-    let of_sample = |(index, sample)| {
+    let of_sample = |(index, sample): (usize, &&Sample)| {
         let values = runner
             .run(sample, &names)
             .map_err(|message| CalibrateError::Run { sample: index, message })?;
         let layers = layers.iter().zip(&values);
         Ok(layers.map(|(node, values)| channel_means(graph, node, values)).collect::<Vec<_>>())
     };
-    let each: Vec<_> =
-        probes.samples().par_iter().enumerate().map(of_sample).collect::<Result<_, _>>()?;
+    let each: Vec<_> = samples.par_iter().enumerate().map(of_sample).collect::<Result<_, _>>()?;
     let mean = |layer: usize| {
         let mut sums = vec![0.0; each.first().map_or(0, |first| first[layer].len())];
         for sample in &each {
@@ -53,7 +53,7 @@ pub fn means(
         sums.into_iter().map(|sum| sum / each.len() as f64).collect()
     };
     let channels = names.iter().enumerate().map(|(i, name)| ((*name).to_owned(), mean(i)));
-    Ok(Means { samples: probes.len() as u64, channels: channels.collect() })
+    Ok(Means { samples: samples.len() as u64, channels: channels.collect() })
 }
 
 /// Mean per output channel: axis 1 of a convolution, the last one of a dense layer.

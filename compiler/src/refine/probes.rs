@@ -4,14 +4,20 @@ use ir::graph::Graph;
 
 use crate::calibrate::Sample;
 
-/// Most samples. Means of more move by less than the rounding of a bias does.
-const MOST: usize = 128;
+/// Most samples. Means of more move by less than the rounding of a bias does; second moments take as many as there are.
+const MOST: usize = 256;
 
 /// Fewest samples that are kept, however large they are.
 const FEWEST: usize = 4;
 
+/// Of so many samples one is held out.
+const HELD_OUT_EVERY: usize = 4;
+
+/// Fewest samples of which some are held out.
+const FEWEST_TO_SPLIT: usize = 8;
+
 /// Memory that the samples may take as floats and, later, as integers in front of the sweep.
-const BUDGET_BYTES: usize = 512 << 20;
+const BUDGET_BYTES: usize = 1 << 30;
 
 /// Samples kept of a stream. How many depends on the network alone, so memory does not grow with the stream.
 #[derive(Clone, Debug, Default)]
@@ -80,8 +86,21 @@ impl Probes {
         self.samples.is_empty()
     }
 
-    pub(super) fn samples(&self) -> &[Sample] {
-        &self.samples
+    /// Those that constants are fitted to.
+    pub(super) fn fitted(&self) -> Vec<&Sample> {
+        self.those(false)
+    }
+
+    /// Those that nothing is fitted to, for judging; none if there are too few.
+    pub(super) fn held_out(&self) -> Vec<&Sample> {
+        self.those(true)
+    }
+
+    fn those(&self, held_out: bool) -> Vec<&Sample> {
+        let split = self.samples.len() >= FEWEST_TO_SPLIT;
+        let is_held_out = |index: usize| split && index % HELD_OUT_EVERY == HELD_OUT_EVERY - 1;
+        let numbered = self.samples.iter().enumerate();
+        numbered.filter(|(i, _)| is_held_out(*i) == held_out).map(|(_, sample)| sample).collect()
     }
 }
 
@@ -127,11 +146,20 @@ mod tests {
     fn kept_samples_are_spread_evenly_and_bounded() {
         let firsts = |probes: &Probes| probes.samples.iter().map(|s| s[0][0]).collect::<Vec<_>>();
         assert_eq!(firsts(&probes(3, 5)), [0.0, 1.0, 2.0, 3.0, 4.0]);
-        let many = probes(3, 1000);
-        assert_eq!((many.len(), firsts(&many)[..3].to_vec()), (125, vec![0.0, 8.0, 16.0]));
-        assert!((64..=128).contains(&probes(3, 100_000).len()));
-        assert_eq!(probes(3, 128).len(), 128);
-        assert_eq!(probes(3, 129).len(), 65);
+        let many = probes(3, 2000);
+        assert_eq!((many.len(), firsts(&many)[..3].to_vec()), (250, vec![0.0, 8.0, 16.0]));
+        assert!((128..=256).contains(&probes(3, 100_000).len()));
+        assert_eq!(probes(3, 256).len(), 256);
+        assert_eq!(probes(3, 257).len(), 129);
+    }
+
+    #[test]
+    fn every_fourth_sample_is_held_out_of_enough() {
+        let held = |probes: &Probes| probes.held_out().iter().map(|s| s[0][0]).collect::<Vec<_>>();
+        assert_eq!(held(&probes(3, 9)), [3.0, 7.0]);
+        assert_eq!(probes(3, 9).fitted().len(), 7);
+        let few = probes(3, 7);
+        assert_eq!((few.fitted().len(), few.held_out().len()), (7, 0));
     }
 
     #[test]
@@ -145,6 +173,6 @@ mod tests {
     #[test]
     fn large_networks_keep_fewer() {
         assert_eq!(probes(1 << 26, 1000).capacity, FEWEST);
-        assert_eq!(probes(1 << 22, 0).capacity, 32);
+        assert_eq!(probes(1 << 22, 0).capacity, 64);
     }
 }

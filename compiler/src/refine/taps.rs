@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use ir::graph::Window;
-use ir::qgraph::{Hwc, QGraph, QOp};
+use ir::qgraph::{Hwc, QGraph, QOp, QType};
 use runtime::{QData, QTensor};
 
 /// Where the windows of a convolution lie.
@@ -14,6 +14,8 @@ pub(super) struct Taps {
     output: Hwc,
     /// Stored integer of the padding.
     zero_point: i32,
+    /// Whether the input is int16.
+    wide: bool,
 }
 
 impl Taps {
@@ -24,12 +26,12 @@ impl Taps {
         };
         let value = |id: ir::graph::ValueId| &q.values[id.0 as usize];
         let (x, y) = (value(q.nodes[node].inputs[0]), value(q.nodes[node].output));
-        Taps::new(*window, x.shape, y.shape, x.zero_point)
+        Taps { wide: x.dtype == QType::I16, ..Taps::new(*window, x.shape, y.shape, x.zero_point) }
     }
 
-    /// Taps of a window over an input of which `zero_point` is the padding.
+    /// Taps of a window over an int8 input of which `zero_point` is the padding.
     pub(super) fn new(window: Window, input: Hwc, output: Hwc, zero_point: i32) -> Taps {
-        Taps { window, input, output, zero_point }
+        Taps { window, input, output, zero_point, wide: false }
     }
 
     /// Sum of the stored integers that each tap sees over all positions of the result.
@@ -68,6 +70,46 @@ impl Taps {
     /// Positions of the result.
     pub(super) fn positions(&self) -> usize {
         self.output.h * self.output.w
+    }
+
+    /// Taps of all channels.
+    pub(super) fn count(&self) -> usize {
+        self.window.kernel.iter().product::<usize>() * self.input.c
+    }
+
+    /// Whether the input is int16.
+    pub(super) fn is_wide(&self) -> bool {
+        self.wide
+    }
+
+    /// What each tap of one of `groups` groups of channels reads at some places, each a sample and a position of the result: steps above the
+    /// zero point, one column per tap, one after the other. Int16 has zero in the middle, so all of them have 16 bits.
+    pub(super) fn columns(
+        &self,
+        samples: &[QTensor],
+        places: &[(usize, usize)],
+        (group, groups): (usize, usize),
+    ) -> Vec<i16> {
+        let Hwc { h, w, c } = self.input;
+        let channels = c / groups;
+        let [kh, kw] = self.window.kernel;
+        let mut columns = vec![0; kh * kw * channels * places.len()];
+        for (row, &(sample, position)) in places.iter().enumerate() {
+            let (oy, ox) = (position / self.output.w, position % self.output.w);
+            for tap in 0..kh * kw {
+                let y = self.position(0, oy, tap / kw, h);
+                let x = self.position(1, ox, tap % kw, w);
+                let Some((y, x)) = y.zip(x) else {
+                    continue;
+                };
+                let first = (y * w + x) * c + group * channels;
+                for channel in 0..channels {
+                    let steps = samples[sample].get(first + channel) - self.zero_point;
+                    columns[(tap * channels + channel) * places.len() + row] = steps as i16;
+                }
+            }
+        }
+        columns
     }
 
     /// Index of the input along an axis (0 = h, 1 = w) that tap `tap` of position `out` reads; `None` in the padding.

@@ -19,6 +19,7 @@ struct Case {
     calibration: Calibration,
     probes: Probes,
     means: Means,
+    answers: Option<Answers>,
 }
 
 impl Case {
@@ -33,7 +34,8 @@ impl Case {
         let calibration = with_data(&graph, &runner, samples, &Options::default()).unwrap();
         let layers = open_layers(&graph, &context, BiasCorrection::Empirical);
         let means = means(&graph, &runner, &probes, &layers).unwrap();
-        Case { graph, context, calibration, probes, means }
+        let answers = answers(&graph, &runner, &probes).unwrap();
+        Case { graph, context, calibration, probes, means, answers }
     }
 
     fn plain(&self, options: &Options, hw: &Hardware) -> QGraph {
@@ -42,11 +44,26 @@ impl Case {
 
     fn refined(&self, options: &Options, hw: &Hardware) -> QGraph {
         let mut q = self.plain(options, hw);
-        let seen = Some((&self.probes, &self.means));
-        let knowledge = Knowledge { context: &self.context, seen };
-        refine(&self.graph, &mut q, knowledge, options, hw.acc_bits).unwrap();
+        refine(&self.graph, &mut q, self.knowledge(), options, hw.acc_bits).unwrap();
         assert_eq!(q.verify(), Ok(()));
         q
+    }
+
+    fn knowledge(&self) -> Knowledge<'_> {
+        Knowledge {
+            context: &self.context,
+            probes: &self.probes,
+            means: Some(&self.means),
+            answers: self.answers.as_ref(),
+        }
+    }
+
+    /// Noise over signal on samples that nobody has seen.
+    fn noise(&self, q: &QGraph) -> f64 {
+        let mut fresh = Probes::of(&self.graph);
+        (1000..1040).for_each(|seed| fresh.offer(&random_inputs(&self.graph, seed)));
+        let answers = answers(&self.graph, &PlainRunner(&self.graph), &fresh).unwrap().unwrap();
+        Judge::new(q, &fresh, &answers).unwrap().unwrap().noise(q).unwrap()
     }
 
     /// Mean over samples of each channel of the first output, of integers less float.
@@ -54,7 +71,9 @@ impl Case {
         let value = |id: &ir::graph::ValueId| &q.values[id.0 as usize];
         let mut errors = vec![0.0; value(&q.outputs[0]).shape.c];
         let channels = errors.len();
-        for sample in self.probes.samples() {
+        let samples: Vec<_> =
+            self.probes.fitted().into_iter().chain(self.probes.held_out()).collect();
+        for sample in samples {
             let inputs: Vec<QTensor> = (q.inputs.iter().zip(sample))
                 .map(|(id, real)| runtime::quantize(real, value(id)).unwrap())
                 .collect();
@@ -127,13 +146,15 @@ fn off_is_rounding_alone() {
 fn threads_do_not_matter() {
     for seed in 0..4 {
         let case = Case::of(random_graph(seed), 9);
+        let four = Options { weight_bits: 4, ..Options::default() };
         let on = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
             pool.install(|| {
                 let layers = open_layers(&case.graph, &case.context, BiasCorrection::Empirical);
                 let runner = PlainRunner(&case.graph);
                 let again = means(&case.graph, &runner, &case.probes, &layers).unwrap();
-                (again, case.refined(&Options::default(), &Hardware::default()))
+                let answers = answers(&case.graph, &runner, &case.probes).unwrap();
+                (again, answers, case.refined(&four, &Hardware::default()))
             })
         };
         assert_eq!(on(1), on(3));
@@ -146,11 +167,11 @@ fn random_networks_stay_sound_on_any_machine() {
     let shifts = Hardware { multiplier_bits: 1, add_multiplier_bits: 1, ..Hardware::default() };
     let wide = Hardware { acc_bits: 48, ..Hardware::default() };
     for seed in 0..12 {
-        let case = Case::of(random_graph(seed), 3);
-        for (hw, act_bits) in [(&narrow, 8), (&shifts, 8), (&wide, 16)] {
-            let options = Options { act_bits, ..Options::default() };
+        let case = Case::of(random_graph(seed), 9);
+        for (hw, act_bits, weight_bits) in [(&narrow, 8, 8), (&shifts, 8, 4), (&wide, 16, 5)] {
+            let options = Options { act_bits, weight_bits, ..Options::default() };
             let q = case.refined(&options, hw);
-            let inputs: Vec<QTensor> = (q.inputs.iter().zip(&case.probes.samples()[0]))
+            let inputs: Vec<QTensor> = (q.inputs.iter().zip(case.probes.fitted()[0]))
                 .map(|(id, real)| runtime::quantize(real, &q.values[id.0 as usize]).unwrap())
                 .collect();
             run_all(&q, &inputs, Path::Plain).unwrap();
@@ -164,15 +185,14 @@ fn means_of_another_network_are_refused() {
     let (options, hw) = (Options::default(), Hardware::default());
     let refused = |means: &Means| {
         let mut q = case.plain(&options, &hw);
-        let seen = Some((&case.probes, means));
-        let knowledge = Knowledge { context: &case.context, seen };
+        let knowledge = Knowledge { means: Some(means), ..case.knowledge() };
         refine(&case.graph, &mut q, knowledge, &options, hw.acc_bits).unwrap_err().to_string()
     };
     let mut short = case.means.clone();
     short.channels.values_mut().for_each(|means| means.truncate(3));
     assert!(refused(&short).contains("no 8 means for `v"), "{}", refused(&short));
     assert!(refused(&Means::default()).contains("another network"));
-    let nothing = Knowledge { context: &case.context, seen: None };
+    let nothing = Knowledge { means: None, answers: None, ..case.knowledge() };
     let mut q = case.plain(&options, &hw);
     let empirical = with(BiasCorrection::Empirical);
     let error = refine(&case.graph, &mut q, nothing, &empirical, hw.acc_bits).unwrap_err();
@@ -193,6 +213,98 @@ fn hostile_means_change_nothing_that_would_not_fit() {
             assert_eq!((new[0], new[1]), (old[0], old[1]));
         }
     }
+}
+
+/// A dense layer over pairs of inputs that are equal, whose weights all lie almost halfway between two integers.
+fn pairs(rounding_bits: u8) -> (Graph, Options) {
+    let mut b = Build::new(7);
+    let x = b.input(&[1, 4, 5, 5]);
+    // Every input twice.
+    let double = |o: usize| (0..4).map(move |i| if o / 2 == i { 1.0 } else { 0.0 });
+    let doubles = b.constant_of(&[8, 4, 1, 1], (0..8).flat_map(double).collect());
+    let window =
+        ir::graph::Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad: [0; 4] };
+    let x = b.op(Op::Conv { window, groups: 1 }, &[x, doubles], &[1, 8, 5, 5]);
+    let row = |o: usize| (0..8).map(move |i| if i == o { 7.0 } else { 0.45 + (o % 3) as f32 });
+    let weights = b.constant_of(&[8, 8, 1, 1], (0..8).flat_map(row).collect());
+    let y = b.op(Op::Conv { window, groups: 1 }, &[x, weights], &[1, 8, 5, 5]);
+    let bits = [("n1".to_owned(), rounding_bits)].into_iter().collect();
+    (b.finish(&[y]), Options { layer_bits: bits, ..Options::default() })
+}
+
+#[test]
+fn rounding_on_samples_lets_equal_inputs_make_up_for_each_other() {
+    let (graph, options) = pairs(4);
+    let case = Case::of(graph, 40);
+    let hw = Hardware::default();
+    let noise = |weight_rounding| {
+        case.noise(&case.refined(&Options { weight_rounding, ..options.clone() }, &hw))
+    };
+    let nearest = noise(WeightRounding::Nearest);
+    for way in [WeightRounding::Gptq, WeightRounding::Descent, WeightRounding::Auto] {
+        let found = noise(way);
+        assert!(found < 0.25 * nearest, "{way:?}: {found} of {nearest}");
+    }
+}
+
+#[test]
+fn rounding_and_correction_are_kept_only_where_held_out_answers_agree() {
+    let (graph, options) = pairs(4);
+    let mut case = Case::of(graph, 40);
+    let hw = Hardware::default();
+    let notes = |case: &Case| {
+        let mut q = case.plain(&options, &hw);
+        let notes = refine(&case.graph, &mut q, case.knowledge(), &options, hw.acc_bits).unwrap();
+        (q, notes.join("\n"))
+    };
+    let (good, said) = notes(&case);
+    assert!(said.contains("rounding gptq and descent chosen"), "{said}");
+    // Answers of the integers whose constants are rounded alone: whatever is done to these is worse.
+    let off = Options {
+        bias_correction: BiasCorrection::Off,
+        weight_rounding: WeightRounding::Nearest,
+        ..options.clone()
+    };
+    let plain = case.plain(&off, &hw);
+    let answers = case.answers.as_mut().unwrap().outputs.values_mut().next().unwrap();
+    for (sample, answer) in case.probes.held_out().iter().zip(answers) {
+        let value = |id: ir::graph::ValueId| &plain.values[id.0 as usize];
+        let x = runtime::quantize(&sample[0], value(plain.inputs[0])).unwrap();
+        let y = runtime::run(&plain, &[x], Path::Plain).unwrap().remove(0);
+        *answer = runtime::dequantize(&y, value(plain.outputs[0])).unwrap();
+    }
+    let (kept, said) = notes(&case);
+    assert!(said.contains("bias correction off chosen"), "{said}");
+    assert!(said.contains("rounding each by itself chosen"), "{said}");
+    assert_eq!(kept, plain);
+    assert_ne!(kept, good);
+}
+
+#[test]
+fn rounding_on_samples_needs_enough_of_them() {
+    let case = Case::of(pairs(4).0, 7);
+    for weight_rounding in [WeightRounding::Gptq, WeightRounding::Descent] {
+        let (options, hw) =
+            (Options { weight_rounding, ..Options::default() }, Hardware::default());
+        let mut q = case.plain(&options, &hw);
+        let error = refine(&case.graph, &mut q, case.knowledge(), &options, 32).unwrap_err();
+        assert!(error.to_string().contains("expected 8 samples"), "{error}");
+    }
+}
+
+#[test]
+fn answers_of_another_network_are_refused() {
+    let case = Case::of(leaning(false), 9);
+    let (options, hw) = (Options::default(), Hardware::default());
+    let refused = |answers: &Answers| {
+        let knowledge = Knowledge { answers: Some(answers), ..case.knowledge() };
+        let mut q = case.plain(&options, &hw);
+        refine(&case.graph, &mut q, knowledge, &options, hw.acc_bits).unwrap_err().to_string()
+    };
+    assert!(refused(&Answers::default()).contains("another network"));
+    let mut short = case.answers.clone().unwrap();
+    short.outputs.values_mut().for_each(|samples| samples[1].truncate(3));
+    assert!(refused(&short).contains("calibrate again"));
 }
 
 proptest! {
@@ -233,6 +345,13 @@ proptest! {
                 });
             }
         }
-        prop_assert_eq!(taps.sums(&x), expected);
+        prop_assert_eq!(taps.sums(&x), &expected[..]);
+        if !wide {
+            let places: Vec<_> = (0..oh * ow).map(|position| (0, position)).collect();
+            let columns = taps.columns(&[x], &places, (0, 1));
+            let sum = |column: &[i16]| column.iter().map(|&steps| i64::from(steps) - 7).sum::<i64>();
+            let sums: Vec<i64> = columns.chunks_exact(oh * ow).map(sum).collect();
+            prop_assert_eq!(sums, expected);
+        }
     }
 }
