@@ -312,13 +312,23 @@ fn leave_out(graph: &mut Graph) -> Vec<String> {
 /// [`CompileError::Backend`]; [`CompileError::Unsound`] is a bug.
 pub fn program(graph: &QGraph, hw: &Hardware, meta: Meta) -> Result<Program, CompileError> {
     let program = generate(graph, hw, meta)?;
-    if let Some(finding) = verify::verify(&program).first() {
-        return Err(CompileError::Unsound(finding.to_string()));
-    }
-    if let Some(finding) = validate(&program, graph).first() {
-        return Err(CompileError::Unsound(finding.to_string()));
-    }
+    prove(&program, graph)?;
     Ok(program)
+}
+
+/// Verifies that a [generated](generate) program is sound and validates that it computes `graph`. Takes as long as generating and timing it, so who
+/// generates many to time them proves those that are kept.
+///
+/// # Errors
+/// [`CompileError::Unsound`], a bug.
+pub fn prove(program: &Program, graph: &QGraph) -> Result<(), CompileError> {
+    if let Some(finding) = verify::verify(program).first() {
+        return Err(CompileError::Unsound(finding.to_string()));
+    }
+    if let Some(finding) = validate(program, graph).first() {
+        return Err(CompileError::Unsound(finding.to_string()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

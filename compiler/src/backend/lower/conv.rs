@@ -1,5 +1,7 @@
 //! Dense and grouped convolution on the systolic array, with the residual addition that may follow it.
 
+use std::collections::BTreeMap;
+
 use ir::qgraph::QOp;
 use isa::inst::{Engine, Op};
 use isa::instructions::{
@@ -26,19 +28,135 @@ pub(super) fn candidates(target: &Target<'_>, step: usize) -> Vec<Candidate> {
     let node = &target.graph.nodes[target.steps[step].node];
     let Some(work) = ConvWork::new(target.graph, node, target.hw) else { return Vec::new() };
     let acc_rows = target.hw.acc_rows as usize;
+    let chunked: Vec<Chunked> =
+        chunk_choices(&work).into_iter().map(|chunk| Chunked::new(&work, chunk)).collect();
+    let drained = Drained::new(target, step, &work);
     let mut out = Vec::new();
     for tw in cuts(work.output.w, acc_rows.min(MAX_TILE)) {
         for th in cuts(work.output.h, (acc_rows / tw).clamp(1, MAX_TILE)).into_iter().take(6) {
-            let cut = tiles(work.output.h, work.output.w, th, tw);
-            for chunk in chunk_choices(&work) {
+            let tiled = Tiles::new(&work, &drained, tiles(work.output.h, work.output.w, th, tw));
+            for chunked in &chunked {
+                let mxu = tiled.array_cycles(chunked, &drained);
                 for order in [Order::PixelsOuter, Order::ChannelsOuter] {
-                    Cut { target, step, work: &work, tiles: &cut, th, tw, chunk, order }
-                        .variants(&mut out);
+                    let cut = Cut {
+                        target,
+                        step,
+                        work: &work,
+                        tiled: &tiled,
+                        drained: &drained,
+                        th,
+                        tw,
+                        chunked,
+                        order,
+                    };
+                    cut.variants(Cost { mxu, vpu: drained.cycles, ..Cost::default() }, &mut out);
                 }
             }
         }
     }
     out
+}
+
+/// What depends on nothing but the convolution and the machine.
+struct Drained {
+    /// Cycles of the vector engine.
+    cycles: u64,
+    /// Channels of each array tile of each group.
+    widths: Vec<Vec<usize>>,
+}
+
+impl Drained {
+    fn new(target: &Target<'_>, step: usize, work: &ConvWork<'_>) -> Drained {
+        let lanes = target.hw.vector_lanes as usize;
+        let out_planes = planes(dtype(target.graph, target.steps[step].output));
+        let pixels = (work.output.h * work.output.w) as u64;
+        let mut cycles = 0;
+        let mut widths = Vec::with_capacity(work.n_groups());
+        for group in 0..work.n_groups() {
+            let array_tiles = work.array_tiles(group);
+            for tile in &array_tiles {
+                let touched = (tile.start % work.lanes + tile.len() - 1) / work.lanes + 1;
+                cycles += pixels * (tile.len().div_ceil(lanes)).max(touched * out_planes) as u64;
+            }
+            widths.push(array_tiles.iter().map(std::ops::Range::len).collect());
+        }
+        Drained { cycles, widths }
+    }
+
+    /// Number of array tiles of all groups.
+    fn array_tiles(&self) -> u64 {
+        self.widths.iter().map(|group| group.len() as u64).sum()
+    }
+}
+
+/// What depends on the chunks of the reduction.
+struct Chunked {
+    /// Blocks of a chunk.
+    chunk: usize,
+    /// Chunks of all groups.
+    n_chunks: usize,
+    /// Most chunks of a group.
+    max_chunks: usize,
+    /// DRAM bytes of the weights.
+    weight_bytes: u64,
+    /// Folds of an array tile of each group.
+    folds: Vec<u64>,
+}
+
+impl Chunked {
+    fn new(work: &ConvWork<'_>, chunk: usize) -> Chunked {
+        let mut of =
+            Chunked { chunk, n_chunks: 0, max_chunks: 1, weight_bytes: 0, folds: Vec::new() };
+        for group in 0..work.n_groups() {
+            let chunks = work.chunks(group, chunk);
+            of.n_chunks += chunks.len();
+            of.max_chunks = of.max_chunks.max(chunks.len());
+            let rows = chunks.iter().map(|chunk| work.weight_rows(group, chunk.len()));
+            of.weight_bytes += (rows.sum::<usize>() * work.weight_row_bytes()) as u64;
+            of.folds.push(chunks.iter().map(|chunk| work.folds(chunk.len()) as u64).sum());
+        }
+        of
+    }
+}
+
+/// What depends on the tiles of pixels.
+struct Tiles {
+    count: usize,
+    max_pixels: usize,
+    max_input: usize,
+    /// DRAM bytes of the input of every tile, once.
+    input_bytes: u64,
+    /// Cycles in which all tiles stream through one fold of an array tile of so many channels.
+    streams: BTreeMap<usize, u64>,
+}
+
+impl Tiles {
+    fn new(work: &ConvWork<'_>, drained: &Drained, tiles: Vec<Rect>) -> Tiles {
+        let inputs = || tiles.iter().map(|tile| work.input_rect(*tile).area());
+        let stream = |width: usize| -> u64 {
+            tiles.iter().map(|tile| (tile.area() * work.passes()).max(width) as u64).sum()
+        };
+        let mut streams = BTreeMap::new();
+        for &width in drained.widths.iter().flatten() {
+            streams.entry(width).or_insert_with(|| stream(width));
+        }
+        let pixel_bytes = work.input.c * planes(work.in_type);
+        Tiles {
+            count: tiles.len(),
+            max_pixels: tiles.iter().map(Rect::area).max().unwrap_or(1),
+            max_input: inputs().max().unwrap_or(1),
+            input_bytes: inputs().map(|area| (area * pixel_bytes) as u64).sum(),
+            streams,
+        }
+    }
+
+    /// Cycles of the array.
+    fn array_cycles(&self, chunked: &Chunked, drained: &Drained) -> u64 {
+        let of_group = |(folds, widths): (&u64, &Vec<usize>)| {
+            folds * widths.iter().map(|width| self.streams[width]).sum::<u64>()
+        };
+        chunked.folds.iter().zip(&drained.widths).map(of_group).sum()
+    }
 }
 
 /// Reduction chunks worth trying, in blocks: even where two blocks share a fold.
@@ -57,27 +175,26 @@ struct Cut<'a> {
     target: &'a Target<'a>,
     step: usize,
     work: &'a ConvWork<'a>,
-    tiles: &'a [Rect],
+    tiled: &'a Tiles,
+    drained: &'a Drained,
     th: usize,
     tw: usize,
-    chunk: usize,
+    chunked: &'a Chunked,
     order: Order,
 }
 
 impl Cut<'_> {
-    /// Appends every choice of buffer counts with its cost.
-    fn variants(&self, out: &mut Vec<Candidate>) {
+    /// Appends every choice of buffer counts with its cost: `computing` and what its transfers add.
+    fn variants(&self, computing: Cost, out: &mut Vec<Candidate>) {
         let (target, work) = (self.target, self.work);
         let step = &target.steps[self.step];
         let node = &target.graph.nodes[step.node];
-        let n_tiles = self.tiles.len();
-        let n_chunks: usize = (0..work.n_groups()).map(|g| work.chunks(g, self.chunk).len()).sum();
+        let &Tiles { count: n_tiles, max_pixels, max_input, .. } = self.tiled;
+        let &Chunked { chunk, n_chunks, .. } = self.chunked;
         let out_type = dtype(target.graph, step.output);
-        let max_pixels = self.tiles.iter().map(Rect::area).max().unwrap_or(1);
-        let max_input = self.tiles.iter().map(|t| work.input_rect(*t).area()).max().unwrap_or(1);
         let group_blocks = work.group_channels().min(work.output.c).div_ceil(work.lanes);
         let widest = (0..work.n_groups()).map(|g| work.channels(g).len()).max().unwrap_or(1);
-        let weight_rows = work.folds(self.chunk) * widest;
+        let weight_rows = work.folds(chunk) * widest;
         let stage_rows = rows(out_type, max_pixels, group_blocks);
 
         let input_slots = if target.is_resident(node.inputs[0]) {
@@ -102,7 +219,7 @@ impl Cut<'_> {
                         if input > 0 {
                             buffers.push(Buffer::new(
                                 Role::Input(0),
-                                rows(work.in_type, max_input, self.chunk),
+                                rows(work.in_type, max_input, chunk),
                                 input,
                             ));
                         }
@@ -118,11 +235,11 @@ impl Cut<'_> {
                         if output > 0 {
                             buffers.push(Buffer::new(Role::Output, stage_rows, output));
                         }
-                        let cost = self.cost(weights, input, output, side);
+                        let cost = self.cost(computing, weights, input, output, side);
                         let tiling = Tiling {
                             th: self.th,
                             tw: self.tw,
-                            blocks: self.chunk,
+                            blocks: chunk,
                             order: self.order,
                             buffers,
                         };
@@ -136,41 +253,21 @@ impl Cut<'_> {
     /// Cycles and bytes for the given buffer counts (0: resident).
     fn cost(
         &self,
+        computing: Cost,
         weight_slots: usize,
         input_slots: usize,
         output_slots: usize,
         side_slots: usize,
     ) -> Cost {
         let (target, work) = (self.target, self.work);
-        let (hw, step) = (target.hw, &target.steps[self.step]);
-        let n_tiles = self.tiles.len() as u64;
+        let step = &target.steps[self.step];
+        let n_tiles = self.tiled.count as u64;
         let pixels = (work.output.h * work.output.w) as u64;
-        let lanes = hw.vector_lanes as usize;
         let out_planes = planes(dtype(target.graph, step.output));
-        let mut cost = Cost::default();
-        let (mut weight_bytes, mut n_chunks, mut array_tiles) = (0u64, 0u64, 0u64);
-        let mut max_chunks = 1;
-        for g in 0..work.n_groups() {
-            let chunks = work.chunks(g, self.chunk);
-            max_chunks = max_chunks.max(chunks.len());
-            n_chunks += chunks.len() as u64;
-            for chunk in &chunks {
-                weight_bytes += (work.weight_rows(g, chunk.len()) * work.weight_row_bytes()) as u64;
-            }
-            for tile in work.array_tiles(g) {
-                array_tiles += 1;
-                let folds: usize = chunks.iter().map(|c| work.folds(c.len())).sum();
-                let stream: u64 = self
-                    .tiles
-                    .iter()
-                    .map(|t| (t.area() * work.passes()).max(tile.len()) as u64)
-                    .sum();
-                cost.mxu += folds as u64 * stream;
-                let touched = (tile.start % work.lanes + tile.len() - 1) / work.lanes + 1;
-                cost.vpu += pixels * (tile.len().div_ceil(lanes)).max(touched * out_planes) as u64;
-            }
-        }
-        cost.tiles = n_tiles * array_tiles;
+        let &Chunked { n_chunks, max_chunks, weight_bytes, .. } = self.chunked;
+        let n_chunks = n_chunks as u64;
+        let array_tiles = self.drained.array_tiles();
+        let mut cost = Cost { tiles: n_tiles * array_tiles, ..computing };
 
         // Weights are loaded once if all are kept, if each is used up before the next, or if there is one tile.
         let weights_once = weight_slots as u64 >= n_chunks
@@ -183,11 +280,7 @@ impl Cut<'_> {
             (cost.exposed, cost.exposed_bytes) = (weight_loads, weights_moved);
         }
         if input_slots > 0 {
-            let one_pass: u64 = self
-                .tiles
-                .iter()
-                .map(|t| (work.input_rect(*t).area() * work.input.c * planes(work.in_type)) as u64)
-                .sum();
+            let one_pass = self.tiled.input_bytes;
             let distinct = work.groups == 1 && max_chunks == 1;
             let kept = match self.order {
                 Order::PixelsOuter => distinct || input_slots as u64 >= n_chunks,

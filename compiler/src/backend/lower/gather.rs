@@ -97,6 +97,10 @@ impl Tiled for GatherWork {
         }]
     }
 
+    fn is_uniform(&self) -> bool {
+        false
+    }
+
     fn work(&self, tile: Rect, n_blocks: usize) -> u64 {
         let all_blocks = self.sources[2].len().div_ceil(self.lanes);
         let runs = (self.lane_runs * n_blocks).div_ceil(all_blocks);

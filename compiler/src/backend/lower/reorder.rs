@@ -105,6 +105,10 @@ impl Tiled for ReorderWork<'_> {
         }]
     }
 
+    fn is_uniform(&self) -> bool {
+        false
+    }
+
     fn work(&self, tile: Rect, n_blocks: usize) -> u64 {
         let innermost = self.factors.as_ref().and_then(|factors| factors.all().last());
         let channel = Place { axis: 2, stride: 1 };

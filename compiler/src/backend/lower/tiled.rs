@@ -29,6 +29,11 @@ pub(super) trait Tiled {
     /// Cycles of the vector engine for such a tile, without the pipeline's fixed cost.
     fn work(&self, tile: Rect, n_blocks: usize) -> u64;
 
+    /// Whether the pieces of two runs of channel blocks of the same length differ in nothing but where they begin.
+    fn is_uniform(&self) -> bool {
+        true
+    }
+
     /// Widest tile allowed.
     fn max_width(&self) -> usize {
         MAX_TILE
@@ -87,8 +92,9 @@ pub(super) fn candidates(
         for &th in &heights {
             let cut = tiles(shape.h, shape.w, th, tw);
             for &depth in &depths {
+                let whole = Whole::new(target, op, n_inputs, &cut, depth, n_blocks);
                 for slots in [2, 1] {
-                    out.push(candidate(target, op, output, n_inputs, &cut, (th, tw, depth), slots));
+                    out.push(candidate(target, op, output, &whole, (th, tw, depth), slots));
                 }
             }
         }
@@ -96,48 +102,86 @@ pub(super) fn candidates(
     out
 }
 
+/// What all tiles of a cut need together, however many buffers there are.
+struct Whole {
+    /// Tiles, by channels too.
+    units: usize,
+    /// Runs of channel blocks.
+    chunks: usize,
+    /// Cycles of the vector engine.
+    cycles: u64,
+    /// DRAM bytes of operands and weights.
+    moved: usize,
+    /// Most scratchpad rows of a piece of each operand that is not resident.
+    input_rows: Vec<usize>,
+}
+
+impl Whole {
+    fn new(
+        target: &Target<'_>,
+        op: &impl Tiled,
+        n_inputs: usize,
+        cut: &[Rect],
+        depth: usize,
+        n_blocks: usize,
+    ) -> Whole {
+        let lanes = target.hw.array_rows as usize;
+        let chunks: Vec<Range<usize>> =
+            (0..n_blocks).step_by(depth).map(|b| b..(b + depth).min(n_blocks)).collect();
+        let mut whole = Whole {
+            units: cut.len() * chunks.len(),
+            chunks: chunks.len(),
+            cycles: 0,
+            moved: 0,
+            input_rows: vec![0; n_inputs],
+        };
+        // Each run for itself, or one for all of its length: all but the last are as long as the first.
+        let counted: Vec<(Range<usize>, usize)> = match (op.is_uniform(), &chunks[..]) {
+            (true, [first, .., last]) if first.len() == last.len() => {
+                vec![(first.clone(), chunks.len())]
+            }
+            (true, [first, .., last]) => {
+                vec![(first.clone(), chunks.len() - 1), (last.clone(), 1)]
+            }
+            _ => chunks.into_iter().map(|chunk| (chunk, 1)).collect(),
+        };
+        for (chunk, count) in counted {
+            for tile in cut {
+                whole.cycles += op.work(*tile, chunk.len()) * count as u64;
+                for (i, piece) in op.pieces(*tile, chunk.clone()).iter().enumerate() {
+                    if !target.is_resident(piece.value) {
+                        let rows = piece.rows(target.graph);
+                        whole.input_rows[i] = whole.input_rows[i].max(rows);
+                        whole.moved += rows * lanes * count;
+                    }
+                }
+            }
+            whole.moved += op.weights(chunk.len()).1 * count;
+        }
+        whole
+    }
+}
+
 fn candidate(
     target: &Target<'_>,
     op: &impl Tiled,
     output: ValueId,
-    n_inputs: usize,
-    cut: &[Rect],
-    size: (usize, usize, usize),
+    whole: &Whole,
+    (th, tw, depth): (usize, usize, usize),
     slots: usize,
 ) -> Candidate {
-    let (th, tw, depth) = size;
-    let lanes = target.hw.array_rows as usize;
     let value = &target.graph.values[output.0 as usize];
-    let n_blocks = blocks(value.shape.c, lanes);
-    let chunks: Vec<Range<usize>> =
-        (0..n_blocks).step_by(depth).map(|b| b..(b + depth).min(n_blocks)).collect();
-    let units = cut.len() * chunks.len();
+    let &Whole { units, chunks, cycles, mut moved, .. } = whole;
     let slots = slots.min(units);
-    let mut input_rows = vec![0; n_inputs];
-    let mut cost = Cost { tiles: units as u64, ..Cost::default() };
-    let mut moved = 0;
-    for chunk in &chunks {
-        for tile in cut {
-            cost.vpu += op.work(*tile, chunk.len());
-            for (i, piece) in op.pieces(*tile, chunk.clone()).iter().enumerate() {
-                if !target.is_resident(piece.value) {
-                    let rows = piece.rows(target.graph);
-                    input_rows[i] = input_rows[i].max(rows);
-                    moved += rows * lanes;
-                }
-            }
-        }
-        moved += op.weights(chunk.len()).1;
-    }
     let mut buffers: Vec<Buffer> = Vec::new();
-    for (i, &rows) in input_rows.iter().enumerate() {
+    for (i, &rows) in whole.input_rows.iter().enumerate() {
         if rows > 0 {
             buffers.push(Buffer::new(Role::Input(i), rows, slots));
         }
     }
     let weight_rows = op.weights(depth).0;
     if weight_rows > 0 {
-        buffers.push(Buffer::new(Role::Weights, weight_rows, 2.min(chunks.len())));
+        buffers.push(Buffer::new(Role::Weights, weight_rows, 2.min(chunks)));
     }
     if !target.is_resident(output) {
         buffers.push(Buffer::new(Role::Output, rows(value.dtype, th * tw, depth), slots));
@@ -145,7 +189,8 @@ fn candidate(
     if target.in_dram(output) {
         moved += value.shape.h * value.shape.w * value.shape.c * planes(value.dtype);
     }
-    cost.bytes = moved as u64;
+    let mut cost =
+        Cost { vpu: cycles, bytes: moved as u64, tiles: units as u64, ..Cost::default() };
     if slots < 2 && !buffers.is_empty() {
         cost.exposed = units as u64;
         cost.exposed_bytes = moved as u64;
