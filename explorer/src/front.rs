@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::pareto;
 use crate::space::{Direction, Space};
 use crate::sweep::{QCC, Row};
+use crate::table::grouped;
 
 /// Points that the table for people names.
 const SHOWN: usize = 24;
@@ -66,7 +67,7 @@ impl<'a> Front<'a> {
             ["point".to_owned()].into_iter().chain(axes).chain(objectives).collect();
         let mut lines: Vec<Vec<String>> = vec![columns.clone()];
         for row in self.rows().take(SHOWN) {
-            let found = object(row);
+            let found = row.object();
             lines.push(columns.iter().map(|column| shown(&found[column])).collect());
         }
         let width = |i: usize| lines.iter().map(|cells| cells[i].len()).max().unwrap_or_default();
@@ -95,16 +96,12 @@ impl<'a> Front<'a> {
         let columns: Vec<&str> = ["point", QCC].into_iter().chain(columns).collect();
         let mut text = columns.join(",") + "\n";
         for row in self.rows() {
-            let found = object(row);
+            let found = row.object();
             let cells: Vec<String> = columns.iter().map(|column| cell(&found[*column])).collect();
             let _ = writeln!(text, "{}", cells.join(","));
         }
         text
     }
-}
-
-fn object(row: &Row) -> Map<String, Json> {
-    serde_json::from_str(&row.line).unwrap_or_default()
 }
 
 fn cell(value: &Json) -> String {
@@ -123,11 +120,14 @@ fn quoted(text: &str) -> String {
 }
 
 /// A number with as many digits as people read.
-fn shown(value: &Json) -> String {
+pub(crate) fn shown(value: &Json) -> String {
     match value {
         Json::Number(number) if number.is_f64() => {
             let number = number.as_f64().unwrap_or_default();
-            if number.abs() >= 1000.0 { format!("{number:.0}") } else { format!("{number:.4}") }
+            if number >= 1000.0 { grouped(number as u64) } else { format!("{number:.4}") }
+        }
+        Json::Number(number) if number.as_u64().is_some_and(|n| n >= 1000) => {
+            grouped(number.as_u64().unwrap_or_default())
         }
         Json::String(text) => text.clone(),
         Json::Null => "-".to_owned(),

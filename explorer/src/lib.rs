@@ -8,6 +8,7 @@ pub mod front;
 pub mod host;
 pub mod judge;
 pub mod knapsack;
+pub mod page;
 pub mod pareto;
 mod rounding;
 pub mod scheme;

@@ -90,6 +90,24 @@ pub fn by_graph(setup: Setup<'_>, points: &[u64]) -> Vec<u64> {
     keyed.into_iter().map(|(_, point)| point).collect()
 }
 
+/// Jobs that share a graph, together.
+fn by_key(jobs: Vec<Job>) -> Vec<Vec<Job>> {
+    let mut graphs: BTreeMap<String, Vec<Job>> = BTreeMap::new();
+    for job in jobs {
+        graphs.entry(stages::graph_key(&job.settings)).or_default().push(job);
+    }
+    graphs.into_values().collect()
+}
+
+/// Every job with its graph.
+fn with_graphs<'m>(
+    batch: &'m [Vec<Job>],
+    made: &'m [Result<Made, String>],
+) -> Vec<(&'m Job, &'m Result<Made, String>)> {
+    let pairs = batch.iter().zip(made);
+    pairs.flat_map(|(jobs, made)| jobs.iter().map(move |job| (job, made))).collect()
+}
+
 /// A point on its way.
 struct Job {
     point: u64,
@@ -116,7 +134,7 @@ impl<'a> Sweep<'a> {
         calibrate: &mut Calibrate<'_>,
         sink: &dyn Sink,
     ) -> Result<(), String> {
-        let mut graphs: BTreeMap<String, Vec<Job>> = BTreeMap::new();
+        let mut jobs = Vec::new();
         for &point in points {
             let Setup { space, options, hardware, .. } = self.setup;
             match space.settings(point, options, hardware) {
@@ -126,46 +144,66 @@ impl<'a> Sweep<'a> {
                     if self.refused(&known, Part::Area) {
                         sink.row(self.row(point, Outcome::of(known)))?;
                     } else {
-                        let key = stages::graph_key(&settings);
-                        graphs.entry(key).or_default().push(Job { point, settings });
+                        jobs.push(Job { point, settings });
                     }
                 }
             }
         }
-        let graphs: Vec<Vec<Job>> = graphs.into_values().collect();
-        for batch in graphs.chunks(GRAPHS_AT_A_TIME) {
-            self.batch(batch, calibrate, sink)?;
+        for batch in by_key(jobs).chunks(GRAPHS_AT_A_TIME) {
+            self.calibrate(batch, calibrate)?;
+            self.batch(batch, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Proves the programs of points as `qcc` does: that each is sound and computes its graph. Evaluation leaves this out, since it takes as long
+    /// as all the rest of a point.
+    ///
+    /// # Errors
+    /// The first of `calibrate`; a program that is not sound, which is a bug of the compiler.
+    pub fn prove(&mut self, points: &[u64], calibrate: &mut Calibrate<'_>) -> Result<(), String> {
+        let Setup { space, options, hardware, .. } = self.setup;
+        let job = |&point: &u64| {
+            let settings = space.settings(point, options, hardware)?;
+            Ok(Job { point, settings })
+        };
+        let jobs: Result<Vec<Job>, String> = points.iter().map(job).collect();
+        for batch in by_key(jobs?).chunks(GRAPHS_AT_A_TIME) {
+            self.calibrate(batch, calibrate)?;
+            let made: Vec<Result<Made, String>> = self.make(batch);
+            with_graphs(batch, &made).par_iter().try_for_each(|(job, made)| {
+                let proved = made.as_ref().map_err(Clone::clone);
+                let proved = proved.and_then(|made| stages::proved(made, &job.settings));
+                proved.map_err(|reason| format!("point {}: {reason}", job.point))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Finds the ranges of some graphs, where they are not known yet.
+    fn calibrate(
+        &mut self,
+        batch: &[Vec<Job>],
+        calibrate: &mut Calibrate<'_>,
+    ) -> Result<(), String> {
+        for jobs in batch {
+            let options = stages::calibration_options(&jobs[0].settings.options);
+            if let Entry::Vacant(entry) = self.calibrations.entry(stages::text(&options)) {
+                entry.insert(calibrate(&options)?);
+            }
         }
         Ok(())
     }
 
     /// Evaluates the points of some graphs.
-    fn batch(
-        &mut self,
-        batch: &[Vec<Job>],
-        calibrate: &mut Calibrate<'_>,
-        sink: &dyn Sink,
-    ) -> Result<(), String> {
-        for jobs in batch {
-            let options = stages::calibration_options(&jobs[0].settings.options);
-            let key = stages::text(&options);
-            if let Entry::Vacant(entry) = self.calibrations.entry(key) {
-                entry.insert(calibrate(&options)?);
-            }
-        }
-        let made: Vec<Result<Made, String>> =
-            batch.par_iter().map(|jobs| self.make(&jobs[0].settings)).collect();
+    fn batch(&mut self, batch: &[Vec<Job>], sink: &dyn Sink) -> Result<(), String> {
+        let made = self.make(batch);
         let time_first = !self.constrains(Part::Accuracy) && self.constrains(Part::Timing);
         let all: Vec<bool> = batch.iter().map(|_| true).collect();
         if !time_first {
             self.run(&made, &all);
         }
-        // Every point with what is known of its graph, and how it goes on.
-        let jobs: Vec<(&Job, &Result<Made, String>)> = batch
-            .iter()
-            .zip(&made)
-            .flat_map(|(jobs, made)| jobs.iter().map(move |job| (job, made)))
-            .collect();
+        let jobs = with_graphs(batch, &made);
         if !time_first {
             return jobs.par_iter().try_for_each(|(job, made)| {
                 sink.row(self.row(job.point, self.after_accuracy(job, made)))
@@ -191,12 +229,15 @@ impl<'a> Sweep<'a> {
         })
     }
 
-    /// The integer graph of some settings.
-    fn make(&self, settings: &Settings) -> Result<Made, String> {
-        let key = stages::text(&stages::calibration_options(&settings.options));
-        let known = self.calibrations.get(&key).ok_or("no ranges")?;
-        let machine = quantizer_machine(&settings.hardware);
-        Made::new(self.setup.network, known, &settings.options, &machine)
+    /// The integer graph of each of some sets of jobs.
+    fn make(&self, batch: &[Vec<Job>]) -> Vec<Result<Made, String>> {
+        let make = |jobs: &Vec<Job>| {
+            let Settings { options, hardware } = &jobs[0].settings;
+            let key = stages::text(&stages::calibration_options(options));
+            let known = self.calibrations.get(&key).ok_or("no ranges")?;
+            Made::new(self.setup.network, known, options, &quantizer_machine(hardware))
+        };
+        batch.par_iter().map(make).collect()
     }
 
     /// Runs those graphs that are `wanted` and not yet known on the samples.

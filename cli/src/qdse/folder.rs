@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use explorer::front::Front;
+use explorer::page::page;
 use explorer::space::Space;
 use explorer::sweep::{Row, Sink};
 
@@ -23,6 +24,7 @@ use crate::progress::Progress;
 const POINTS: &str = "points.jsonl";
 const PARTIAL: &str = "points.partial.jsonl";
 const FRONT: &str = "front.csv";
+const REPORT: &str = "report.html";
 
 /// How long a row may wait until the disk has it for certain.
 const SYNC_AFTER: Duration = Duration::from_secs(1);
@@ -32,6 +34,7 @@ pub(super) struct Folder<'a> {
     path: PathBuf,
     space: &'a Space,
     journal: Mutex<Journal>,
+    finished: bool,
     progress: Option<Progress>,
 }
 
@@ -83,7 +86,8 @@ impl<'a> Folder<'a> {
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
         let mut rows = BTreeMap::new();
-        if path.join(POINTS).exists() {
+        let finished = path.join(POINTS).exists();
+        if finished {
             add_rows(&path.join(POINTS), &text(&path.join(POINTS))?, space, &mut rows)?;
         }
         let mut found = Vec::new();
@@ -95,7 +99,7 @@ impl<'a> Folder<'a> {
         add_rows(&partial, &lines, space, &mut rows)?;
         remove_scraps(path);
         let journal = Mutex::new(Journal { file, synced: Instant::now(), rows });
-        Ok(Folder { path: path.to_path_buf(), space, journal, progress: None })
+        Ok(Folder { path: path.to_path_buf(), space, journal, finished, progress: None })
     }
 
     /// Shows progress until the end.
@@ -124,14 +128,25 @@ impl<'a> Folder<'a> {
         self.journal().rows.len()
     }
 
+    /// Whether there was nothing left to evaluate when it was opened.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// The rows that are on the front so far.
+    pub(super) fn front(&self) -> Vec<Row> {
+        let rows: Vec<Row> = self.journal().rows.values().cloned().collect();
+        Front::of(self.space, &rows).rows().cloned().collect()
+    }
+
     /// Puts everything in place; the rows in order.
-    pub(super) fn finish(self) -> Result<Vec<Row>, CliError> {
-        let Folder { path, space, journal, progress } = self;
+    pub(super) fn finish(self, identity: &Identity) -> Result<Vec<Row>, CliError> {
+        let Folder { path, space, journal, progress, finished: _ } = self;
         drop(progress);
         let Journal { file, rows, .. } =
             journal.into_inner().unwrap_or_else(PoisonError::into_inner);
         let rows: Vec<Row> = rows.into_values().collect();
-        write_results(&path, space, &rows)?;
+        write_results(&path, space, identity, &rows)?;
         let partial = path.join(PARTIAL);
         std::fs::remove_file(&partial)
             .map_err(|e| CliError::in_file(&partial, describe(&partial, &e)))?;
@@ -164,7 +179,12 @@ impl Sink for Folder<'_> {
 }
 
 /// Writes what a sweep leaves; all files appear whole.
-pub(super) fn write_results(folder: &Path, space: &Space, rows: &[Row]) -> Result<(), CliError> {
+pub(super) fn write_results(
+    folder: &Path,
+    space: &Space,
+    identity: &Identity,
+    rows: &[Row],
+) -> Result<(), CliError> {
     let front = Front::of(space, rows);
     let mut points = Output::open(&folder.join(POINTS))?;
     for row in rows {
@@ -173,7 +193,9 @@ pub(super) fn write_results(folder: &Path, space: &Space, rows: &[Row]) -> Resul
     }
     let mut best = Output::open(&folder.join(FRONT))?;
     best.put(front.to_csv().as_bytes())?;
-    Output::finish(vec![points, best])
+    let mut report = Output::open(&folder.join(REPORT))?;
+    report.put(page(space, rows, &identity.about()).as_bytes())?;
+    Output::finish(vec![points, best, report])
 }
 
 /// The rows of a finished sweep.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use compiler::options::Options;
+use explorer::page::About;
 use explorer::space::{Search, Space, Strategy};
 use isa::Hardware;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,15 @@ impl Identity {
 
     pub(super) fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("it has only string keys") + "\n"
+    }
+
+    /// What the report says of it.
+    pub(super) fn about(&self) -> About {
+        let search = match self.strategy.as_str() {
+            "grid" => "all points of the grid".to_owned(),
+            other => format!("at most {} points by {other} (seed {})", self.budget, self.seed),
+        };
+        About { network: self.network.clone(), samples: self.samples, search }
     }
 
     /// The space, searched as this sweep does.

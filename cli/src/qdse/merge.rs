@@ -42,7 +42,7 @@ pub(crate) fn merge_command(args: &MergeArgs, talk: Talk) -> Result<(), CliError
     std::fs::create_dir_all(target).map_err(|e| {
         CliError::in_file(target, format!("cannot be made: {}", describe(target, &e)))
     })?;
-    write_results(target, &space, &rows)?;
+    write_results(target, &space, &whole, &rows)?;
     write_file(&target.join(FILE), whole.to_json().as_bytes())?;
     talk.note(format_args!("merged {} shards into {}", folders.len(), target.display()));
     let front = Front::of(&space, &rows);

@@ -133,7 +133,12 @@ pub(crate) fn sweep_command(args: &SweepArgs, talk: Talk) -> Result<(), CliError
         None => search::nsga2(&space, &mut evaluate),
     };
     searched.map_err(CliError::Refused)?;
-    let rows = folder.finish()?;
+    if !folder.is_finished() {
+        let best: Vec<u64> = folder.front().iter().map(|row| row.point).collect();
+        let _stage = Progress::stage(talk, "proving the programs of the front");
+        sweep.prove(&best, &mut calibrate).map_err(CliError::Refused)?;
+    }
+    let rows = folder.finish(&identity)?;
     source.warn_overlap(&samples, &hashes);
     let front = Front::of(&space, &rows);
     print(&front.to_text())?;
@@ -183,14 +188,10 @@ fn check_observed(space: &Space, no_data: bool) -> Result<(), CliError> {
 
 /// Refuses axes of layers that the network does not have.
 fn check_layers(setup: Setup<'_>) -> Result<(), CliError> {
-    if setup.space.count() == 0 {
-        return Ok(());
-    }
-    // A machine that cannot be is the business of its point.
-    let Ok(settings) = setup.space.settings(0, setup.options, setup.hardware) else {
-        return Ok(());
-    };
-    layer_bits(&setup.network.graph, &settings.options).map_err(CliError::refused)?;
+    let named = setup.space.axes.iter().filter_map(|axis| axis.layer());
+    let layers = named.map(|layer| (layer.to_owned(), WIDTHS[0])).collect();
+    let options = Options { layer_bits: layers, ..Options::default() };
+    layer_bits(&setup.network.graph, &options).map_err(CliError::refused)?;
     Ok(())
 }
 

@@ -165,6 +165,12 @@ impl Axis {
         self.name == PRESET
     }
 
+    /// The node whose bits it sets.
+    #[must_use]
+    pub fn layer(&self) -> Option<&str> {
+        layer(&self.name)
+    }
+
     /// Applies one of its values.
     ///
     /// # Errors

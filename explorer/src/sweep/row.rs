@@ -118,10 +118,9 @@ impl Row {
         self.costs.is_some() && self.violation == 0.0
     }
 
-    /// One of its numbers or texts.
+    /// Its texts and numbers by key.
     #[must_use]
-    pub fn get(&self, key: &str) -> Json {
-        let object: Map<String, Json> = serde_json::from_str(&self.line).unwrap_or_default();
-        object.get(key).cloned().unwrap_or(Json::Null)
+    pub fn object(&self) -> Map<String, Json> {
+        serde_json::from_str(&self.line).unwrap_or_default()
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use compiler::compile::{Network, Quantized, program};
+use compiler::backend::generate;
+use compiler::compile::{Network, Quantized, prove};
 use compiler::options::{Granularity, Observer, Options, WeightRounding};
 use ir::qgraph::QGraph;
 use isa::Hardware;
@@ -101,14 +102,21 @@ pub(super) fn area(hardware: &Hardware) -> Numbers {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value.into())).collect()
 }
 
-/// Compiles and times a graph on a machine as `qcc` and `qsim` do; those numbers of the report that `keys` names.
+/// Compiles and times a graph on a machine as `qcc` and `qsim` do, but for the proofs; those numbers of the report that `keys` names.
 pub(super) fn timed(made: &Made, settings: &Settings, keys: &[&str]) -> Result<Numbers, String> {
     let hardware = &settings.hardware;
-    let program = program(&made.graph, hardware, made.meta.clone()).map_err(|e| e.to_string())?;
+    let program = generate(&made.graph, hardware, made.meta.clone()).map_err(|e| e.to_string())?;
     let timing = timing::run(&program, timing::Mode::Event).map_err(|e| e.to_string())?;
     let file = ProgramFile { bytes: file_bytes(&program)?, ..ProgramFile::default() };
     let report = Report::new(&program, hardware, &file, &timing).map_err(|e| e.to_string())?;
     Ok(numbers(report, keys))
+}
+
+/// Compiles a graph for a machine and proves the program.
+pub(super) fn proved(made: &Made, settings: &Settings) -> Result<(), String> {
+    let program = generate(&made.graph, &settings.hardware, made.meta.clone());
+    let program = program.map_err(|e| e.to_string())?;
+    prove(&program, &made.graph).map_err(|e| e.to_string())
 }
 
 fn file_bytes(program: &Program) -> Result<u64, String> {
