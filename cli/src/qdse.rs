@@ -7,12 +7,14 @@ mod merge;
 mod source;
 mod study;
 mod sweep;
+mod what_if;
 
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 
 use args::{Cli, Command};
+pub(crate) use what_if::report;
 
 /// Runs the command.
 pub(crate) fn main() -> ExitCode {
@@ -26,6 +28,7 @@ pub(crate) fn main() -> ExitCode {
         None => sweep::sweep_command(&cli.sweep, talk),
         Some(Command::Study(args)) => study::study_command(args, talk),
         Some(Command::Merge(args)) => merge::merge_command(args, talk),
+        Some(Command::WhatIf(args)) => what_if::what_if_command(args, talk),
     };
     crate::finish(result, cli.talk.color)
 }

@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod check;
 mod demo;
+mod diff;
 pub(crate) mod run;
 mod text;
 mod trace;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 
 use args::{Cli, Command};
+pub(crate) use text::load;
 
 /// Runs the command.
 pub(crate) fn main() -> ExitCode {
@@ -29,6 +31,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Some(Command::Asm { source, output }) => text::assemble(source, output.as_deref(), talk),
         Some(Command::Disasm { program, output }) => text::disassemble(program, output.as_deref()),
+        Some(Command::Diff(args)) => diff::diff(args, talk),
         Some(Command::Demo { output }) => demo::demo(output, talk),
     };
     crate::finish(result, cli.talk.color)

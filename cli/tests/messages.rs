@@ -201,8 +201,8 @@ fn help() {
     let folder = Folder::new("help");
     for (program, commands) in [
         ("qcc", ["ops", "passes", "explain", "fetch"].as_slice()),
-        ("qsim", &["verify", "asm", "disasm", "demo"]),
-        ("qdse", &["study", "merge"]),
+        ("qsim", &["verify", "asm", "disasm", "diff", "demo"]),
+        ("qdse", &["study", "merge", "what-if"]),
     ] {
         let mut text = String::new();
         for command in std::iter::once(None).chain(commands.iter().map(Some)) {

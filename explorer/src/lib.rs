@@ -1,7 +1,9 @@
 //! Which bit widths and which machine: the same network in many number formats, side by side, whole spaces of points, and the search
 //! for widths layer by layer.
 
+pub mod around;
 pub mod bench;
+pub mod compare;
 pub mod diagnose;
 mod dynamic;
 pub mod front;

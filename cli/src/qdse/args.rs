@@ -41,6 +41,11 @@ pub(crate) enum Command {
     Study(Box<StudyArgs>),
     /// Put the shards of a sweep together: the same files as of one run
     Merge(MergeArgs),
+    /// Compile a program's integers for another machine and say what changes, layer by layer
+    ///
+    /// The machine is the program's with --hw and --set. Without either: cycles with half and with twice of every parameter. Parameters that quantization
+    /// depends on cannot change: acc_bits, multiplier_bits, add_multiplier_bits, rounding.
+    WhatIf(WhatIfArgs),
 }
 
 /// A network and the samples for it.
@@ -133,6 +138,23 @@ fn parse_shard(text: &str) -> Result<Shard, String> {
         Some((index, of)) if index >= 1 && index <= of => Ok(Shard { index, of }),
         _ => Err("expected I/N with I from 1 to N, such as 1/4".into()),
     }
+}
+
+/// Options of a change of machine.
+#[derive(Debug, Args)]
+pub(crate) struct WhatIfArgs {
+    /// The program
+    #[arg(value_name = "PROG.bin")]
+    pub program: PathBuf,
+    /// Text for people, or JSON
+    #[arg(long, default_value = "text", value_parser = ["text", "json"])]
+    pub format: String,
+    /// Where it goes [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// What changes
+    #[command(flatten)]
+    pub machine: MachineArgs,
 }
 
 /// Options of a merge.

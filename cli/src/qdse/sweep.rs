@@ -7,7 +7,7 @@ use compiler::options::Options;
 use compiler::quantize::layer_bits;
 use explorer::front::Front;
 use explorer::search;
-use explorer::space::{Search, Space, Strategy};
+use explorer::space::{Axis, Search, Space, Strategy};
 use explorer::study::Labelled;
 use explorer::sweep::{Calibrated, Setup, Sweep, by_graph};
 use ir::onnx::LoadOptions;
@@ -176,8 +176,13 @@ fn read_space(args: &SweepArgs) -> Result<(String, Space), CliError> {
 
 /// Refuses axes that choose between observed values where none are observed.
 fn check_observed(space: &Space, no_data: bool) -> Result<(), CliError> {
-    let chooses = |name: &str| matches!(name, "observer" | "percentile" | "logits");
-    match space.axes.iter().find(|axis| chooses(&axis.name)) {
+    let empirical = |axis: &Axis| axis.values.iter().any(|value| value.to_string() == "empirical");
+    let chooses = |axis: &&Axis| match axis.name.as_str() {
+        "observer" | "percentile" | "logits" => true,
+        "bias_correction" => empirical(axis),
+        _ => false,
+    };
+    match space.axes.iter().find(chooses) {
         Some(axis) if no_data => Err(CliError::Usage(format!(
             "--no-data: axis `{}` chooses from what samples show",
             axis.name

@@ -80,12 +80,31 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Compare two programs of one network: machine, cycles, traffic, and every layer that changed, with the largest part of why
+    Diff(DiffArgs),
     /// Compile the embedded Fashion-MNIST network and run 1,000 real images through it
     Demo {
         /// Folder for the program, the report and the trace
         #[arg(short, long, value_name = "FOLDER", default_value = "qcc-demo")]
         output: PathBuf,
     },
+}
+
+/// Options of a comparison.
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// A program
+    #[arg(value_name = "A.bin")]
+    pub before: PathBuf,
+    /// Another one
+    #[arg(value_name = "B.bin")]
+    pub after: PathBuf,
+    /// Text for people, or JSON
+    #[arg(long, default_value = "text", value_parser = ["text", "json"])]
+    pub format: String,
+    /// Where it goes [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Options of a run.

@@ -48,8 +48,9 @@
       const span = f(hi) - f(lo) || 1;
       const to = (v) => low + ((f(v) - f(lo)) / span) * (high - low);
       const few = [...new Set(found)].sort((a, b) => a - b);
-      const ticks = few.length <= 6 ? few : [0, 0.25, 0.5, 0.75, 1].map((t) => (log ? Math.exp(f(lo) + t * span) : lo + t * span));
-      const text = (v) => shown(few.length <= 6 ? v : Number(v.toPrecision(3)));
+      const apart = few.length <= 6 && few.every((v, i) => i === 0 || f(v) - f(few[i - 1]) >= 0.08 * span);
+      const ticks = apart ? few : [0, 0.25, 0.5, 0.75, 1].map((t) => (log ? Math.exp(f(lo) + t * span) : lo + t * span));
+      const text = (v) => shown(apart ? v : Number(v.toPrecision(3)));
       return { to, ticks: ticks.map((v) => [v, text(v)]) };
     }
     const words = [...new Set(found.map(String))];
@@ -89,9 +90,9 @@
     const names = [...axes.filter((a) => new Set(rows.map((row) => value(row, a))).size > 1), ...objectives.map((o) => o.key)];
     const step = 130;
     const [W, H] = [Math.max(500, step * names.length), 320];
-    const xs = names.map((_, i) => 60 + (i * (W - 120)) / Math.max(1, names.length - 1));
+    const xs = names.map((_, i) => 60 + (i * (W - 150)) / Math.max(1, names.length - 1));
     const scales = names.map((name) => scale(name, H - 24, 46));
-    const svg = element('svg', { viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': 'parallel coordinates', style: `min-width:${Math.min(W, 640)}px` });
+    const svg = element('svg', { viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': 'parallel coordinates', style: `min-width:${Math.min(W, 900)}px` });
     const list = upwards(rows.filter((row) => drawable(row, names)));
     const most = 1500;
     const few = list.length <= most ? list : list.filter((row, i) => row.front || i % Math.ceil(list.length / most) === 0);

@@ -9,8 +9,12 @@ use super::Value;
 /// The axis that names a preset to start from.
 const PRESET: &str = "hw";
 
-/// Axes of this table are the bits of single layers, by the name of their node.
-pub(super) const LAYER_BITS: &str = "layer_bits";
+/// Axes of these tables are the bits per weight of single layers, and per activation of single values, by the name of their node.
+pub(super) const LAYERS: [&str; 2] = ["layer_bits", "layer_act_bits"];
+
+/// Bits per weight, and per activation.
+const WEIGHT_BITS: [u8; 7] = [2, 3, 4, 5, 6, 7, 8];
+const ACT_BITS: [u8; 8] = [2, 3, 4, 5, 6, 7, 8, 16];
 
 /// A choice of quantization. A new one is one entry in [`CHOICES`].
 struct Choice {
@@ -25,12 +29,12 @@ struct Choice {
 const CHOICES: &[Choice] = &[
     Choice {
         name: "weight_bits",
-        set: |options, value| put(&mut options.weight_bits, bits(value, &[2, 3, 4, 5, 6, 7, 8])),
+        set: |options, value| put(&mut options.weight_bits, bits(value, &WEIGHT_BITS)),
         flag: "--weight-bits",
     },
     Choice {
         name: "act_bits",
-        set: |options, value| put(&mut options.act_bits, bits(value, &[2, 3, 4, 5, 6, 7, 8, 16])),
+        set: |options, value| put(&mut options.act_bits, bits(value, &ACT_BITS)),
         flag: "--act-bits",
     },
     Choice {
@@ -165,10 +169,10 @@ impl Axis {
         self.name == PRESET
     }
 
-    /// The node whose bits it sets.
+    /// The node whose bits per weight it sets.
     #[must_use]
     pub fn layer(&self) -> Option<&str> {
-        layer(&self.name)
+        layer(&self.name).filter(|(table, _)| *table == LAYERS[0]).map(|(_, node)| node)
     }
 
     /// Applies one of its values.
@@ -185,9 +189,13 @@ impl Axis {
                 known.ok_or_else(|| format!("expected one of \"{}\"", PRESETS.join("\", \"")))?;
             return Ok(());
         }
-        if let Some(node) = layer(name) {
-            let bits = bits(value, &[2, 3, 4, 5, 6, 7, 8])?;
-            settings.options.layer_bits.insert(node.to_owned(), bits);
+        if let Some((table, node)) = layer(name) {
+            let options = &mut settings.options;
+            let (of, allowed) = match table {
+                "layer_bits" => (&mut options.layer_bits, &WEIGHT_BITS[..]),
+                _ => (&mut options.layer_act_bits, &ACT_BITS[..]),
+            };
+            of.insert(node.to_owned(), bits(value, allowed)?);
             return Ok(());
         }
         if let Some(choice) = CHOICES.iter().find(|choice| choice.name == name) {
@@ -202,8 +210,8 @@ impl Axis {
         if self.is_preset() {
             return Some(format!("--hw {value}"));
         }
-        if let Some(node) = layer(&self.name) {
-            return Some(format!("--layer-bits {node}={value}"));
+        if let Some((table, node)) = layer(&self.name) {
+            return Some(format!("--{} {node}={value}", table.replace('_', "-")));
         }
         match CHOICES.iter().find(|choice| choice.name == self.name) {
             Some(choice) => match value {
@@ -215,7 +223,7 @@ impl Axis {
     }
 }
 
-/// The node whose bits an axis sets.
-fn layer(name: &str) -> Option<&str> {
-    name.strip_prefix(LAYER_BITS)?.strip_prefix('.')
+/// The table and the node of an axis that sets the bits of one.
+fn layer(name: &str) -> Option<(&str, &str)> {
+    name.split_once('.').filter(|(table, _)| LAYERS.contains(table))
 }

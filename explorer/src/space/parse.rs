@@ -5,7 +5,7 @@ use isa::Hardware;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::axis::{Axis, LAYER_BITS, Settings};
+use super::axis::{Axis, LAYERS, Settings};
 use super::genes::genes;
 use super::goal::{Constraint, Direction, Objective, report_keys, satisfiable};
 use super::mistake::{Mistake, Mistakes, spelling};
@@ -103,9 +103,9 @@ impl Reader<'_> {
     fn axes(&mut self, entries_of: &[Entry<'_, '_>]) {
         for (name, at, value) in entries_of {
             match value.get_ref() {
-                DeValue::Table(layers) if *name == LAYER_BITS => {
+                DeValue::Table(layers) if LAYERS.contains(name) => {
                     for (node, at, value) in entries(layers) {
-                        self.axis(&format!("{LAYER_BITS}.{node}"), at, value);
+                        self.axis(&format!("{name}.{node}"), at, value);
                     }
                 }
                 _ if Axis::names().any(|known| known == *name) => self.axis(name, *at, value),

@@ -10,6 +10,7 @@ per_tensor = [false, true]
 observer = ["mse", "percentile"]
 percentile = [99.9]
 layer_bits.conv1 = [6]
+layer_act_bits.conv2 = [16]
 
 [objectives]
 accuracy.top1 = "max"
@@ -32,15 +33,15 @@ fn space(text: &str) -> Space {
 fn a_space_is_the_combinations_that_its_rules_allow() {
     let space = space(GOOD);
     assert_eq!(space.count(), 2 * 3 * 2 * 2 * 2);
-    assert_eq!(space.alleles(), [2, 3, 2, 2, 2, 1, 1]);
+    assert_eq!(space.alleles(), [2, 3, 2, 2, 2, 1, 1, 1]);
     assert_eq!(space.search, Search { strategy: Strategy::Nsga2, budget: 20, seed: 0 });
     let texts = |point: u64| -> Vec<String> {
         space.values(point).into_iter().map(ToString::to_string).collect()
     };
-    assert_eq!(texts(0), ["4", "4", "4", "64", "false", "mse", "99.9", "6"]);
+    assert_eq!(texts(0), ["4", "4", "4", "64", "false", "mse", "99.9", "6", "16"]);
     // The last axis varies fastest.
-    assert_eq!(texts(1), ["4", "4", "4", "64", "false", "percentile", "99.9", "6"]);
-    assert_eq!(texts(47), ["8", "16", "16", "128", "true", "percentile", "99.9", "6"]);
+    assert_eq!(texts(1), ["4", "4", "4", "64", "false", "percentile", "99.9", "6", "16"]);
+    assert_eq!(texts(47), ["8", "16", "16", "128", "true", "percentile", "99.9", "6", "16"]);
     for point in 0..space.count() {
         assert_eq!(space.number(&space.genome(point)), point);
         assert_eq!(texts(point)[1], texts(point)[2]);
@@ -53,11 +54,12 @@ fn points_become_options_and_machines() {
     let (options, hardware) = (Options::default(), Hardware::default());
     let settings = space.settings(47, &options, &hardware).unwrap();
     assert_eq!(settings.options.layer_bits["conv1"], 6);
+    assert_eq!(settings.options.layer_act_bits["conv2"], 16);
     assert_eq!((settings.options.weight_bits, settings.options.percentile), (8, 99.9));
     assert_eq!((settings.hardware.array_rows, settings.hardware.scratchpad_kib), (16, 128));
     assert_eq!(
         space.flags(47, &options),
-        "--weight-bits 8 --set array_rows=16 --set array_cols=16 --set scratchpad_kib=128 --per-tensor --observer percentile --percentile 99.9 --layer-bits conv1=6"
+        "--weight-bits 8 --set array_rows=16 --set array_cols=16 --set scratchpad_kib=128 --per-tensor --observer percentile --percentile 99.9 --layer-bits conv1=6 --layer-act-bits conv2=16"
     );
     assert!(!space.flags(46, &options).contains("percentile"));
     let other = Space::parse(
