@@ -57,6 +57,12 @@ pub struct Calibrated {
     pub meta: Meta,
 }
 
+/// What is kept of a calibration.
+struct Known {
+    table: Calibration,
+    meta: Meta,
+}
+
 /// Finds ranges for options.
 pub type Calibrate<'c> = dyn FnMut(&Options) -> Result<Calibrated, String> + 'c;
 
@@ -73,7 +79,9 @@ pub trait Sink: Sync {
 pub struct Sweep<'a> {
     setup: Setup<'a>,
     measured: Measured,
-    calibrations: BTreeMap<String, Calibrated>,
+    calibrations: BTreeMap<String, Known>,
+    /// Samples to refine on: the same however ranges are chosen, and large.
+    probes: Probes,
     accuracies: BTreeMap<String, Result<Numbers, String>>,
 }
 
@@ -121,7 +129,13 @@ impl<'a> Sweep<'a> {
     /// When it cannot be run.
     pub fn new(setup: Setup<'a>, samples: Vec<Labelled>) -> Result<Sweep<'a>, String> {
         let measured = Measured::new(setup.original, setup.network, samples)?;
-        Ok(Sweep { setup, measured, calibrations: BTreeMap::new(), accuracies: BTreeMap::new() })
+        Ok(Sweep {
+            setup,
+            measured,
+            calibrations: BTreeMap::new(),
+            probes: Probes::default(),
+            accuracies: BTreeMap::new(),
+        })
     }
 
     /// Evaluates points. `calibrate` finds ranges for options; it is called once for all options that share them.
@@ -189,7 +203,9 @@ impl<'a> Sweep<'a> {
         for jobs in batch {
             let options = stages::calibration_options(&jobs[0].settings.options);
             if let Entry::Vacant(entry) = self.calibrations.entry(stages::text(&options)) {
-                entry.insert(calibrate(&options)?);
+                let Calibrated { table, probes, meta } = calibrate(&options)?;
+                entry.insert(Known { table, meta });
+                self.probes = probes;
             }
         }
         Ok(())
@@ -235,7 +251,8 @@ impl<'a> Sweep<'a> {
             let Settings { options, hardware } = &jobs[0].settings;
             let key = stages::text(&stages::calibration_options(options));
             let known = self.calibrations.get(&key).ok_or("no ranges")?;
-            Made::new(self.setup.network, known, options, &quantizer_machine(hardware))
+            let machine = quantizer_machine(hardware);
+            Made::new(self.setup.network, known, &self.probes, options, &machine)
         };
         batch.par_iter().map(make).collect()
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use compiler::backend::generate;
 use compiler::compile::{Network, Quantized, prove};
 use compiler::options::{Granularity, Observer, Options, WeightRounding};
+use compiler::refine::Probes;
 use ir::qgraph::QGraph;
 use isa::Hardware;
 use isa::program::{Meta, Program};
@@ -12,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use simulator::report::{ProgramFile, Report};
 
-use super::Calibrated;
+use super::Known;
 use crate::space::Settings;
 
 /// Numbers of the report by key. What was not measured is not there; what has no value is null.
@@ -73,11 +74,12 @@ impl Made {
     /// Quantizes as `qcc` does.
     pub(super) fn new(
         network: &Network,
-        known: &Calibrated,
+        known: &Known,
+        probes: &Probes,
         options: &Options,
         machine: &Hardware,
     ) -> Result<Made, String> {
-        let made = network.quantize_on(&known.probes, &known.table, options, machine);
+        let made = network.quantize_on(probes, &known.table, options, machine);
         let Quantized { graph, notes } = made.map_err(|e| e.to_string())?;
         let mut meta = known.meta.clone();
         (meta.weight_bits, meta.act_bits) = (options.weight_bits, options.act_bits);
