@@ -11,8 +11,8 @@ use crate::calibrate::{
     CalibrateError, Calibration, GraphRunner, Observed, Sample, with_data, without_data,
 };
 use crate::distill::{self, Distilled, Settings};
-use crate::options::{BiasCorrection, Options};
-use crate::passes::{Applied, Check, Context, GRAPH, PassError, run};
+use crate::options::{BiasCorrection, Equalize, Options};
+use crate::passes::{Applied, Check, Context, GRAPH, PassError, equalize, run};
 use crate::quantize::{
     Clipping, Kept, QuantizeError, Storages, check, kept, layer_bits, quantize, wanted,
 };
@@ -102,6 +102,11 @@ impl Network {
             }
         }
         if all.is_empty() { Ok(()) } else { Err(QuantizeError::Layers { problems: all }.into()) }
+    }
+
+    /// Moves factors between layers, so that their channels have equal ranges; between how many pairs.
+    pub fn equalize(&mut self, way: Equalize) -> usize {
+        equalize(&mut self.graph, &mut self.context, way)
     }
 
     /// What of the network is quantized already and is kept; `None` for a float network.

@@ -168,6 +168,40 @@ impl WeightRounding {
     }
 }
 
+/// Whether factors are moved between layers, so that channels have equal ranges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Equalize {
+    /// Where no rounding is predicted to cost more then, and some by far less. The float function stays what it was, to the bit.
+    #[default]
+    Auto,
+    /// Wherever it can be done; and what channels hardly ever fall below is moved into the next layer's biases, which changes the
+    /// function where they do.
+    On,
+    /// Nowhere.
+    Off,
+}
+
+impl Equalize {
+    /// All ways.
+    pub const ALL: [Equalize; 3] = [Equalize::Auto, Equalize::On, Equalize::Off];
+
+    /// Name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Equalize::Auto => "auto",
+            Equalize::On => "on",
+            Equalize::Off => "off",
+        }
+    }
+
+    /// The way with that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Equalize> {
+        Equalize::ALL.into_iter().find(|way| way.name() == name)
+    }
+}
+
 /// How the bias of each output channel is corrected so that its mean stays that of the float network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

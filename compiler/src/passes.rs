@@ -7,6 +7,7 @@
 mod affine;
 mod dense_to_conv;
 mod edit;
+mod equalize;
 mod error;
 mod fold_affine;
 mod fold_batch_norm;
@@ -26,6 +27,7 @@ mod statistics;
 
 use ir::graph::Graph;
 
+pub(crate) use equalize::equalize;
 pub use error::PassError;
 pub use manager::{Applied, Check, Verify, run};
 pub(crate) use phases::MOST_PLACES;

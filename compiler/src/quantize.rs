@@ -30,7 +30,7 @@ use fusion::Fusion;
 use params::Grid;
 
 pub(crate) use emit::slope_axis;
-pub(crate) use params::Storage;
+pub(crate) use params::{Storage, ceil_significant};
 pub(crate) use storages::Storages;
 pub use storages::free_widths;
 

@@ -232,6 +232,9 @@ pub(crate) struct MethodArgs {
     /// How the ranges of the network's answers are chosen: of outputs, and of what a softmax reads [default: minmax]
     #[arg(long, value_parser = ["minmax", "isotone", "mse"], long_help = LOGITS_HELP)]
     pub logits: Option<String>,
+    /// Whether powers of two are moved from a layer's output channels into the next layer's weights, so that channels have equal ranges
+    #[arg(long, value_name = "HOW", default_value = "auto", value_parser = ["auto", "on", "off"], long_help = EQUALIZE_HELP)]
+    pub equalize: String,
     /// How weights become integers
     #[arg(long, value_name = "HOW", default_value = "auto", value_parser = ["auto", "nearest", "squant", "gptq", "descent"], long_help = ROUNDING_HELP)]
     pub rounding: String,
@@ -260,6 +263,15 @@ How the ranges of the network's answers are chosen: of outputs, and of what a so
   minmax   smallest to largest, so that no answer is clipped
   isotone  where the values are one vector of scores: under which most samples keep their largest score; else as minmax
   mse      least squared error";
+
+/// What `--equalize` chooses from.
+const EQUALIZE_HELP: &str = "\
+Whether powers of two are moved from a layer's output channels into the next layer's weights, so that channels have
+equal ranges, where nothing or what scales with its input (a ReLU, a pool) lies between the two:
+  auto  where no rounding is predicted to cost more then, and some by far less; the float function stays to the bit
+  on    wherever possible; and what batch norms say a channel hardly ever falls below moves into the next layer's
+        biases, which changes the function where it does
+  off   nowhere";
 
 /// What `--rounding` chooses from.
 const ROUNDING_HELP: &str = "\

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use compiler::calibrate::{Calibration, Sample};
 use compiler::compile::{CompileError, Network, Quantized, program};
 use compiler::distill::Settings;
-use compiler::options::{BiasCorrection, Granularity, Logits, Observer, Options, WeightRounding};
+use compiler::options::{
+    BiasCorrection, Equalize, Granularity, Logits, Observer, Options, WeightRounding,
+};
 use compiler::quantize::Kept;
 use compiler::random_weights::{Replaced, randomize};
 use compiler::refine::Probes;
@@ -60,7 +62,7 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     if let Some(how) = random_weights {
         tell_replaced(randomize(&mut model.graph, how.seed, how.input_range), talk);
     }
-    let network = rewrite(path, model.graph, talk)?;
+    let network = rewrite(path, model.graph, &args.quantize.method, talk)?;
     network.check_names(&options).map_err(|e| CliError::in_file(path, e))?;
     let kept = network.kept(&hw);
     tell_kept(kept.as_ref(), &args.quantize, talk);
@@ -149,13 +151,24 @@ pub(crate) fn read_network(path: &Path, options: &LoadOptions) -> Result<Model, 
 }
 
 /// Runs the passes and says what they did.
-pub(crate) fn rewrite(path: &Path, graph: Graph, talk: Talk) -> Result<Network, CliError> {
-    let network = Network::new(graph).map_err(|e| CliError::in_file(path, e))?;
+pub(crate) fn rewrite(
+    path: &Path,
+    graph: Graph,
+    args: &MethodArgs,
+    talk: Talk,
+) -> Result<Network, CliError> {
+    let way = Equalize::from_name(&args.equalize)
+        .ok_or_else(|| CliError::Usage(format!("--equalize {}: unknown", args.equalize)))?;
+    let mut network = Network::new(graph).map_err(|e| CliError::in_file(path, e))?;
+    let pairs = network.equalize(way);
     for sentence in &network.left_out {
         talk.warn(sentence);
     }
     for applied in network.applied.iter().filter(|a| a.changes > 0) {
         talk.detail(format_args!("pass {}: {} changes", applied.pass, applied.changes));
+    }
+    if pairs > 0 {
+        talk.detail(format_args!("equalized: {pairs} pairs of layers"));
     }
     Ok(network)
 }

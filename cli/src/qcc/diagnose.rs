@@ -44,7 +44,7 @@ pub(crate) fn diagnose_command(args: &DiagnoseArgs, talk: Talk) -> Result<(), Cl
     model.warnings.iter().for_each(|warning| talk.warn(warning));
     let mut shown = Output::open(args.output.as_deref().unwrap_or(Path::new("-")))?;
     let mut saved = q.calib_out.as_deref().map(Output::open).transpose()?;
-    let network = rewrite(path, model.graph, talk)?;
+    let network = rewrite(path, model.graph, &args.quantize.method, talk)?;
     network.check_names(&options).map_err(|e| CliError::in_file(path, e))?;
     let inputs = inputs(&network.graph);
     let samples = chosen(measured, &inputs, how.as_ref(), args.samples as usize)?;

@@ -53,7 +53,7 @@ pub(crate) fn study_command(args: &StudyArgs, talk: Talk) -> Result<(), CliError
         None => Vec::new(),
     };
     let mut shown = Output::open(output.as_deref().unwrap_or(Path::new("-")))?;
-    let network = rewrite(path, model.graph.clone(), talk)?;
+    let network = rewrite(path, model.graph.clone(), &args.method, talk)?;
     let inputs = inputs(&network.graph);
     let classes = Classes { names: &names, count: values };
     let samples = Samples::read(data, &inputs, how.as_ref(), Some(&classes))?;

@@ -56,7 +56,7 @@ pub(crate) fn sweep_command(args: &SweepArgs, talk: Talk) -> Result<(), CliError
         Some(names) => read_names(names, values)?,
         None => Vec::new(),
     };
-    let network = rewrite(path, model.graph.clone(), talk)?;
+    let network = rewrite(path, model.graph.clone(), &source_args.method, talk)?;
     let setup = Setup {
         space: &space,
         original: &model.graph,

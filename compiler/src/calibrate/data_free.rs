@@ -82,7 +82,9 @@ fn sources(known: usize, synthetic: usize, source: Source, seed: u64) -> String 
     let from_noise =
         format!("{synthetic} ranges from {SAMPLES} {noise} random inputs (seed {seed})");
     match (known, synthetic) {
-        (0, _) => from_noise,
+        (0, _) => format!(
+            "{from_noise}: the file holds no batch-norm statistics (exports often fold them away), so these are guesses, which real data may exceed or not fill; --data is better"
+        ),
         (_, 0) => format!("{known} ranges from batch-norm statistics"),
         (_, _) => format!("{known} ranges from batch-norm statistics, {from_noise}"),
     }

@@ -1,9 +1,11 @@
 //! Runs the float model over samples and watches every value whose range is wanted.
 
+use std::collections::BTreeMap;
+
 use ir::graph::Graph;
 use rayon::prelude::*;
 
-use super::range::choose;
+use super::range::{choose, choose_power_of_two};
 use super::{CalibrateError, Calibration, Seen};
 use crate::options::{Logits, Observer, Options};
 use crate::quantize::{Clipping, QuantizeError, Storages, Wanted, wanted};
@@ -55,16 +57,22 @@ impl Observed {
     /// When the options name nodes that the graph does not have.
     pub fn ranges(&self, graph: &Graph, options: &Options) -> Result<Calibration, QuantizeError> {
         let storages = Storages::new(graph, options)?;
-        let range = |(wanted, seen): (&Wanted, &Seen)| {
-            let range = choose(seen, wanted.clipping, storages.of(wanted.value), options);
-            (wanted.name.clone(), range)
-        };
+        let (mut ranges, mut power_of_two) = (BTreeMap::new(), BTreeMap::new());
+        for (Wanted { value, name, clipping }, seen) in self.wanted.iter().zip(&self.seen) {
+            let storage = storages.of(*value);
+            let range = choose(seen, *clipping, storage, options);
+            if let Some(other) = choose_power_of_two(seen, range, *clipping, storage, options) {
+                power_of_two.insert(name.clone(), other);
+            }
+            ranges.insert(name.clone(), range);
+        }
         let plural = if self.count == 1 { "" } else { "s" };
         let method = format!("{} sample{plural}, observer {}", self.count, described(options));
         Ok(Calibration {
             method,
             samples: self.count as u64,
-            ranges: self.wanted.iter().zip(&self.seen).map(range).collect(),
+            ranges,
+            power_of_two,
             ..Calibration::default()
         })
     }

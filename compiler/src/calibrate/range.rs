@@ -42,6 +42,24 @@ pub(super) fn choose(
     }
 }
 
+/// The range instead of `range`, the chosen one, on a machine whose steps are powers of two, where clipping pays there; only of values that least
+/// error chooses for.
+#[must_use]
+pub(super) fn choose_power_of_two(
+    seen: &Seen,
+    range: Range,
+    clipping: Clipping,
+    storage: Storage,
+    options: &Options,
+) -> Option<Range> {
+    let free = match clipping {
+        Clipping::Allowed => options.observer == Observer::Mse,
+        Clipping::Forbidden => options.logits == Logits::Mse,
+    };
+    let histogram = Some(&seen.histogram).filter(|_| free)?;
+    least_error::power_of_two(histogram, range, storage)
+}
+
 /// How many candidates there are for an end.
 fn candidates(end: f64) -> u32 {
     if end == 0.0 { 1 } else { CANDIDATES }

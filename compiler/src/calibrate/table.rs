@@ -46,6 +46,9 @@ pub struct Calibration {
     pub samples: u64,
     /// Range of each value by ONNX name.
     pub ranges: BTreeMap<String, Range>,
+    /// Ranges on machines whose steps are powers of two, where they are others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub power_of_two: BTreeMap<String, Range>,
     /// What the float network computes in the mean, where samples were seen for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub means: Option<Means>,
@@ -61,6 +64,7 @@ impl Default for Calibration {
             method: String::new(),
             samples: 0,
             ranges: BTreeMap::new(),
+            power_of_two: BTreeMap::new(),
             means: None,
             answers: None,
         }
@@ -96,7 +100,7 @@ impl Calibration {
                 )));
             }
         }
-        for (name, Range { lo, hi }) in &table.ranges {
+        for (name, Range { lo, hi }) in table.ranges.iter().chain(&table.power_of_two) {
             if !(lo.is_finite() && hi.is_finite() && lo <= hi) {
                 return Err(bad(format!(
                     "`{name}` ranges from {lo} to {hi}, expected two finite numbers in order"

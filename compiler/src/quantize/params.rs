@@ -43,7 +43,7 @@ impl Grid {
 }
 
 /// The smallest number not below a positive `value` that has `bits` significant bits.
-pub(super) fn ceil_significant(value: f64, bits: u8) -> f64 {
+pub(crate) fn ceil_significant(value: f64, bits: u8) -> f64 {
     let (significand, exponent) = libm::frexp(value);
     let unit = f64::from(1u32 << bits);
     libm::ldexp((significand * unit).ceil() / unit, exponent)

@@ -78,10 +78,16 @@ pub(super) fn assign(
     for Wanted { value, name, .. } in wanted(graph) {
         match calibration.ranges.get(&name) {
             Some(&range) => {
+                let grid = arithmetic.grid();
+                let range = match grid {
+                    Grid::PowersOfTwo { .. } => {
+                        *calibration.power_of_two.get(&name).unwrap_or(&range)
+                    }
+                    Grid::Any => range,
+                };
                 let width = storages.of(value).width(range);
                 // A value that is always zero is content with any scale.
                 let narrowest = if width > 0.0 { width } else { f64::INFINITY };
-                let grid = arithmetic.grid();
                 scales[sets.find(value)] = Some(Scale::Covers { range, narrowest, grid });
             }
             None => missing.push(name),
@@ -431,6 +437,25 @@ mod tests {
         let p = params(&graph, &[("v0", 0.0, 1.0), ("v1", 0.0, 1.9), ("v2", 0.0, 3.6)]);
         assert_eq!(p[0], p[3]);
         assert_ne!(p[3], p[4], "v0 would be widened 3.6 times");
+    }
+
+    #[test]
+    fn shifting_machines_have_ranges_of_their_own() {
+        let mut b = Build::new(2);
+        let x = b.input(&[1, 2, 3, 3]);
+        let y = b.conv(x, 2, [1, 1], 1);
+        let graph = b.finish(&[y]);
+        let mut known = calibration(&[("v0", 0.0, 0.3), ("v3", -1.0, 1.0)]);
+        known.power_of_two.insert("v0".into(), Range { lo: 0.0, hi: 0.249 });
+        let shifts = Arithmetic { multiplier_bits: 1, add_multiplier_bits: 1, ..EXACT };
+        let step = |arithmetic| {
+            assigned(&graph, &known, &Options::default(), arithmetic).unwrap()[0]
+                .unwrap()
+                .params
+                .scale
+        };
+        assert_eq!(step(&shifts), 1.0 / 1024.0);
+        assert!((step(&EXACT) - 0.3 / 255.0).abs() < 1e-9);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{candidates, shrunk};
 use crate::calibrate::{Histogram, Range};
-use crate::quantize::Storage;
+use crate::quantize::{Storage, ceil_significant};
 
 /// A clipped range must lower the error by this factor; else nothing is clipped.
 const WORTHWHILE: f64 = 0.99;
@@ -34,6 +34,31 @@ pub(super) fn least_error(histogram: &Histogram, observed: Range, storage: Stora
         }
     }
     if best.0 < WORTHWHILE * untouched { best.1 } else { observed }
+}
+
+/// The range of least squared error on a machine whose steps are powers of two, where that is not the one that `range` gets there anyway: the
+/// smallest power of two that covers a range wastes up to half of the steps, and the next smaller one clips.
+pub(super) fn power_of_two(histogram: &Histogram, range: Range, storage: Storage) -> Option<Range> {
+    let width = storage.width(range);
+    if width <= 0.0 {
+        return None;
+    }
+    let covering = ceil_significant(width / storage.steps(), 1);
+    let moments = Moments::of(histogram);
+    let with_step = |step: f64| {
+        // A hair less, so that this step covers it.
+        let width = step * storage.steps() * (1.0 - 1e-9);
+        let Range { lo, .. } = range.with_zero();
+        let candidate = |i: u32| {
+            let lo = if storage.symmetric { -width / 2.0 } else { shrunk(lo.max(-width), i) };
+            let range = Range { lo, hi: lo + width };
+            (moments.error(range, storage), range)
+        };
+        let count = if storage.symmetric { 1 } else { candidates(lo) };
+        (0..count).map(candidate).reduce(better)
+    };
+    let (covered, clipped) = (with_step(covering)?, with_step(covering / 2.0)?);
+    (clipped.0 < WORTHWHILE * covered.0).then_some(clipped.1)
 }
 
 /// The pair of smaller error; the first one of two equals.
@@ -112,6 +137,28 @@ mod tests {
         assert_eq!(all.hi, 60.0);
         assert!(best.hi < 50.0, "{best:?}");
         assert!(squared_error(&values, best) < 0.9 * squared_error(&values, all));
+    }
+
+    #[test]
+    fn the_smaller_power_of_two_is_taken_where_it_loses_less() {
+        let values = bell(100_000, 500, &[]);
+        let moments = histogram(&values);
+        let step = |range: Range| Storage::INT8.width(range) / 255.0;
+        // Covered by steps of 1/8 up to 31.875, and by steps of 1/16 up to half of that.
+        let just_above = Range { lo: -8.0, hi: 8.5 };
+        let clipped = power_of_two(&moments, just_above, Storage::INT8).unwrap();
+        assert!((step(clipped) - 0.0625).abs() < 1e-6, "{clipped:?}");
+        let covered = Range { lo: -8.0, hi: -8.0 + 255.0 / 8.0 };
+        assert!(squared_error(&values, clipped) < 0.9 * squared_error(&values, covered));
+        // Nothing is wasted here, and clipping would cost half of the values.
+        assert_eq!(power_of_two(&moments, Range { lo: -7.9, hi: 7.9 }, Storage::INT8), None);
+        assert_eq!(power_of_two(&moments, Range { lo: 0.0, hi: 0.0 }, Storage::INT8), None);
+        let symmetric = Storage { symmetric: true, ..Storage::INT8 };
+        // Both ends would be clipped.
+        assert_eq!(power_of_two(&moments, just_above, symmetric), None);
+        let narrow = histogram(&bell(400, 0, &[]));
+        let clipped = power_of_two(&narrow, just_above, symmetric).unwrap();
+        assert!((clipped.lo + clipped.hi).abs() < 1e-9, "{clipped:?}");
     }
 
     #[test]
