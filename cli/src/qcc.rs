@@ -5,6 +5,7 @@ mod autopilot;
 pub(crate) mod compile;
 mod diagnose;
 mod explain;
+mod forms;
 mod profile;
 
 use std::fmt::Write;

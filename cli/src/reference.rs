@@ -38,7 +38,7 @@ fn section(out: &mut String, command: &Command, level: usize) {
         let _ = writeln!(out, "| argument | meaning |\n| --- | --- |");
     }
     for arg in &shown {
-        let _ = writeln!(out, "| `{}` | {} |", spelling(arg), meaning(arg));
+        let _ = writeln!(out, "| `{}` | {} |", spelling(arg).replace('|', "\\|"), meaning(arg));
     }
     for (arg, help) in shown.iter().filter_map(|a| Some((a, a.get_long_help()?))) {
         let _ = writeln!(out, "\n`{}`\n\n```text\n{help}\n```", spelling(arg));

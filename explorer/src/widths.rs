@@ -107,13 +107,20 @@ impl<E: Send> Searcher<'_, E> {
         Ok(Tried { name, cost, accuracy })
     }
 
-    /// What 8-bit activations cost in noise, value by value, in a network whose other values have 16.
+    /// What the widths of the base cost in noise, value by value, in a network whose other values have 16 bits; nothing if there is
+    /// no such network, which the listener hears.
     fn activations(&self, base: &Options, nodes: &[String]) -> Result<Vec<Effect>, SearchError<E>> {
         let wide = Options { act_bits: 16, ..base.clone() };
         let change =
             |node: &String| Change { node: node.clone(), bits: Bits::Activations(base.act_bits) };
         let changes: Vec<Change> = nodes.iter().map(change).collect();
-        self.measured(&wide, &changes)
+        match self.measured(&wide, &changes) {
+            Err(SearchError::Sensitivity(SensitivityError::Compile(reason))) => {
+                self.listener.refused("16-bit activations", &reason.to_string());
+                Ok(Vec::new())
+            }
+            other => other,
+        }
     }
 
     /// Effects of single changes, on a machine whose accumulators hide none of them.

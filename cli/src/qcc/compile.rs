@@ -1,6 +1,6 @@
 //! `qcc MODEL.onnx -o PROG.bin`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use compiler::calibrate::{Calibration, Sample};
 use compiler::compile::{CompileError, Network, Quantized, program};
@@ -12,13 +12,14 @@ use compiler::quantize::Kept;
 use compiler::random_weights::{Replaced, randomize};
 use compiler::refine::Probes;
 use ir::graph::Graph;
-use ir::onnx::{LoadError, LoadOptions, Model, load, save_qdq};
-use ir::qgraph::{QGraph, QValue};
+use ir::onnx::{LoadError, LoadOptions, Model, load};
+use ir::qgraph::QValue;
 use isa::Hardware;
 use isa::program::{Meta, Preprocess, Program, RandomWeights};
 
-use super::args::{CompileArgs, Emit, MethodArgs, QuantizeArgs};
+use super::args::{CompileArgs, MethodArgs, QuantizeArgs};
 use super::autopilot::{self, Found, Task};
+use super::forms::{emitted, open_form};
 use super::profile;
 use crate::args::{MachineArgs, parse_shape, with_suffix};
 use crate::data::Samples;
@@ -516,29 +517,4 @@ pub(crate) fn inputs(graph: &Graph) -> Vec<QValue> {
         }
     };
     graph.inputs.iter().map(describe).collect()
-}
-
-/// Where an intermediate form goes.
-fn open_form((_, file): &(Emit, Option<PathBuf>)) -> Result<Output, CliError> {
-    Output::open(file.as_deref().unwrap_or(Path::new("-")))
-}
-
-/// An intermediate form.
-fn emitted(
-    kind: Emit,
-    graph: &Graph,
-    qgraph: &QGraph,
-    made: &Program,
-) -> Result<Vec<u8>, CliError> {
-    Ok(match kind {
-        Emit::Asm => isa::disasm::disassemble(made).into_bytes(),
-        Emit::Graph => graph.to_string().into_bytes(),
-        Emit::Qgraph => qgraph.to_string().into_bytes(),
-        Emit::Dot => qgraph.to_dot().into_bytes(),
-        Emit::Tiles => {
-            let line = |n: &isa::program::NodeInfo| format!("{}\t{}\t{}\n", n.name, n.op, n.tile);
-            made.nodes.iter().map(line).collect::<String>().into_bytes()
-        }
-        Emit::Qdq => save_qdq(qgraph).map_err(|e| CliError::Refused(format!("--emit qdq: {e}")))?,
-    })
 }
