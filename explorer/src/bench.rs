@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use compiler::calibrate::{Calibration, Observed};
 use compiler::compile::{CompileError, Network, Quantized, program};
-use compiler::options::{BiasCorrection, Options};
+use compiler::options::{BiasCorrection, Options, WeightRounding};
 use compiler::refine::{Answers, Means, Probes};
 use ir::qgraph::QGraph;
 use isa::Hardware;
@@ -125,12 +125,17 @@ impl<'a> Bench<'a> {
         Ok(Candidate { options: options.clone(), table, quantized })
     }
 
-    /// Quantizes for any machine, with biases corrected on a few samples: enough to see what widths do.
+    /// Quantizes for any machine, with biases corrected on a few samples and weights rounded on none: enough to see what widths do.
     ///
     /// # Errors
     /// [`CompileError::Quantize`].
     pub fn sketch(&self, options: &Options, hardware: &Hardware) -> Result<QGraph, CompileError> {
-        Ok(self.quantized(&self.few, options, hardware)?.1.graph)
+        let mut quick = options.clone();
+        // Few samples round nothing well.
+        if matches!(quick.weight_rounding, WeightRounding::Gptq | WeightRounding::Descent) {
+            quick.weight_rounding = WeightRounding::Auto;
+        }
+        Ok(self.quantized(&self.few, &quick, hardware)?.1.graph)
     }
 
     fn quantized(

@@ -1,6 +1,6 @@
 //! The autopilot: from cheap ways to quantize to dear ones, until accuracy holds.
 //!
-//! First methods that cost nothing at run time, one more at each rung. Then 16 bits for what 8 of them hurt most, 1, 2, 4, 8..
+//! First methods that cost nothing at run time, one more at each rung; one that brings the answers no nearer is taken back. Then 16 bits for what 8 of them hurt most, 1, 2, 4, 8..
 //! values, and once enough of them are wide, as few as do. Nothing is ever computed in float.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use super::{SearchError, Searcher, Tried};
 use crate::bench::Candidate;
 use crate::sensitivity::{Bits, Change, Effect};
 
-/// A step of the ladder: what it changes beside all steps before.
+/// A step of the ladder: what it changes beside the steps before that helped.
 #[derive(Clone, Copy, Debug)]
 pub struct Rung {
     /// What it is called.
@@ -37,6 +37,10 @@ pub const RUNGS: &[Rung] = &[
         change: |options| options.bias_correction = BiasCorrection::Auto,
     },
     Rung { name: "rounding", change: |options| options.weight_rounding = WeightRounding::Auto },
+    Rung {
+        name: "rounding on samples",
+        change: |options| options.weight_rounding = WeightRounding::Descent,
+    },
 ];
 
 /// Where a climb ended.
@@ -62,9 +66,12 @@ pub fn climb<E: Send>(
     let mut climb = Climb { searcher, max_drop, last: None, best: None, passed: None };
     let mut options = base.clone();
     for rung in RUNGS {
-        (rung.change)(&mut options);
-        if climb.step(rung.name.to_owned(), &options)? {
-            return climb.done();
+        let mut changed = options.clone();
+        (rung.change)(&mut changed);
+        match climb.step(rung.name.to_owned(), &changed)? {
+            Outcome::Passes => return climb.done(),
+            Outcome::Nearer => options = changed,
+            Outcome::NoNearer => {}
         }
     }
     let ranked = climb.ranked(&options)?;
@@ -72,19 +79,19 @@ pub fn climb<E: Send>(
         ranked[..count].iter().fold(options.clone(), |options, change| change.applied(&options))
     };
     let (mut short, mut enough) = (0, 1);
-    while enough < ranked.len() && !climb.step(widened_name(enough), &widened(enough))? {
+    while enough < ranked.len() && !climb.passes(widened_name(enough), &widened(enough))? {
         (short, enough) = (enough, 2 * enough);
     }
     if enough >= ranked.len() {
         let all = Options { act_bits: 16, weight_bits: 8, ..options.clone() };
-        if !climb.step("16 bits everywhere (weights 8)".to_owned(), &all)? {
+        if !climb.passes("16 bits everywhere (weights 8)".to_owned(), &all)? {
             return climb.done();
         }
         enough = ranked.len();
     }
     while enough - short > 1 {
         let middle = short + (enough - short) / 2;
-        if climb.step(widened_name(middle), &widened(middle))? {
+        if climb.passes(widened_name(middle), &widened(middle))? {
             enough = middle;
         } else {
             short = middle;
@@ -97,6 +104,17 @@ fn widened_name(count: usize) -> String {
     format!("16 bits (weights 8) for the {count} most sensitive")
 }
 
+/// What became of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It loses no more than allowed.
+    Passes,
+    /// It loses more, but comes nearer to the float network than every step before.
+    Nearer,
+    /// It does not, or has no program.
+    NoNearer,
+}
+
 /// The state of a climb.
 struct Climb<'s, 'a, E> {
     searcher: &'s Searcher<'a, E>,
@@ -107,8 +125,13 @@ struct Climb<'s, 'a, E> {
 }
 
 impl<E: Send> Climb<'_, '_, E> {
-    /// Tries options; whether they lose no more than allowed.
-    fn step(&mut self, name: String, options: &Options) -> Result<bool, SearchError<E>> {
+    /// Whether options lose no more than allowed.
+    fn passes(&mut self, name: String, options: &Options) -> Result<bool, SearchError<E>> {
+        Ok(self.step(name, options)? == Outcome::Passes)
+    }
+
+    /// Tries options.
+    fn step(&mut self, name: String, options: &Options) -> Result<Outcome, SearchError<E>> {
         let made = match self.made(name.clone(), options) {
             Err(SearchError::Compile(e)) if self.last.is_some() => Err(e.to_string()),
             Err(SearchError::Cost(e)) if self.last.is_some() => Err(e.to_string()),
@@ -118,18 +141,23 @@ impl<E: Send> Climb<'_, '_, E> {
             Ok(made) => made,
             Err(reason) => {
                 self.searcher.listener.refused(&name, &reason);
-                return Ok(false);
+                return Ok(Outcome::NoNearer);
             }
         };
         let passes = made.0.drop() <= self.max_drop;
-        if self.best.as_ref().is_none_or(|(best, _)| made.0.is_nearer_than(best)) {
+        let nearer = self.best.as_ref().is_none_or(|(best, _)| made.0.is_nearer_than(best));
+        if nearer {
             self.best = Some(made.clone());
         }
         if passes {
             self.passed = Some(made.clone());
         }
         self.last = Some(made);
-        Ok(passes)
+        Ok(match (passes, nearer) {
+            (true, _) => Outcome::Passes,
+            (false, true) => Outcome::Nearer,
+            (false, false) => Outcome::NoNearer,
+        })
     }
 
     /// As the step before, where the integers are the same.

@@ -24,10 +24,11 @@ more ends the search:
   1. ranges from smallest to largest
   2. ranges of least error
   3. bias correction
-  4. rounding
-  5. 16 bits (weights 8) for the 1, 2, 4, 8 .. layers that few bits hurt most, then as
+  4. rounding, 5. rounding on samples
+  6. 16 bits (weights 8) for the 1, 2, 4, 8 .. layers that few bits hurt most, then as
      few of them as will do
-  6. 16 bits everywhere
+  7. 16 bits everywhere
+A step that brings the answers no nearer is taken back.
 Points are percent of the samples: with labels, those that the float network gets right
 less those that the program gets right; else those with another answer than float's.
 If no step will do, the best program is written and the exit code is 3. --layer-bits and
