@@ -3,7 +3,7 @@
 usage: calibration.py FOLDER_WITH_BINARIES
 
 The embedded network on 10, 1,000 and 4,000 samples, float arrays in a file that is not compressed. Beyond the file itself and the samples that
-are kept to correct biases (at most 128, here 12 MB with all that is computed of them), the peak of memory may not grow.
+are kept to correct biases (at most 256, with all that is computed of them), the peak of memory may not grow.
 """
 
 import os

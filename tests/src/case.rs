@@ -12,6 +12,7 @@ use compiler::quantize::QuantizeError;
 use compiler::validate::validate;
 use ir::onnx::{LoadOptions, load_bytes, save};
 use ir::qgraph::{QGraph, ValueId};
+use ir::verify::wrapping_sums;
 use isa::{Hardware, Program};
 use rand::{Rng, RngExt, SeedableRng};
 use runtime::Path;
@@ -44,7 +45,7 @@ pub struct Case {
 pub enum Verdict {
     /// All ways of computing it agree.
     Equal,
-    /// The machine is too small for it.
+    /// The machine is too small for it, or its accumulators are too narrow.
     DoesNotFit,
 }
 
@@ -87,6 +88,10 @@ impl Case {
         };
         match quantized() {
             Ok(graph) => {
+                // Random integers may sum to more than the machine holds, what is quantized for it may not.
+                if let Some(problem) = wrapping_sums(&graph, hw.acc_bits).first() {
+                    return Err(format!("quantized for the machine: {problem}"));
+                }
                 for node in &graph.nodes {
                     *features.entry(format!("quantized {}", node.op.name())).or_default() += 1;
                     let dtype = |id: &ValueId| graph.values[id.0 as usize].dtype;
@@ -121,9 +126,11 @@ impl Case {
         graph.verify().map_err(|problems| format!("the network is illegal: {problems:?}"))?;
         let program = match generate(graph, hw, Default::default()) {
             Ok(program) => program,
-            Err(BackendError::DoesNotFit { .. } | BackendError::CountTable { .. }) => {
-                return Ok(Verdict::DoesNotFit);
-            }
+            Err(
+                BackendError::DoesNotFit { .. }
+                | BackendError::CountTable { .. }
+                | BackendError::Sums { .. },
+            ) => return Ok(Verdict::DoesNotFit),
             Err(e) => return Err(e.to_string()),
         };
         if let Some(finding) = isa::verify::verify(&program).first() {
