@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod autopilot;
+pub(crate) mod calibrate;
 pub(crate) mod compile;
 mod diagnose;
 mod explain;

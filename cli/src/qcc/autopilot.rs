@@ -19,7 +19,8 @@ use ir::qgraph::{QGraph, QOp, QType};
 use isa::Hardware;
 use isa::program::Preprocess;
 
-use super::compile::{Calibrated, first_output_values, inputs, watch};
+use super::calibrate::{Calibrated, inputs, watch};
+use super::compile::first_output_values;
 use crate::data::Samples;
 use crate::data::labels::Classes;
 use crate::error::CliError;

@@ -8,9 +8,8 @@ use ir::qgraph::QValue;
 use isa::program::Preprocess;
 
 use super::args::DiagnoseArgs;
-use super::compile::{
-    Calibrated, calibrate, inputs, machine, observe, quantize_options, read_network, rewrite,
-};
+use super::calibrate::{Calibrated, calibrate, inputs, observe};
+use super::compile::{machine, quantize_options, read_network, rewrite};
 use crate::args::parse_shape;
 use crate::data::Samples;
 use crate::error::CliError;

@@ -13,7 +13,7 @@ use crate::data::Samples;
 use crate::error::CliError;
 use crate::output::Talk;
 use crate::progress::Progress;
-use crate::qcc::compile::{Calibrated, observe};
+use crate::qcc::calibrate::{Calibrated, observe};
 
 /// Where ranges come from.
 pub(super) struct Source<'a> {

@@ -18,9 +18,8 @@ use crate::error::CliError;
 use crate::output::{Output, Talk, check_distinct};
 use crate::preprocess;
 use crate::progress::Progress;
-use crate::qcc::compile::{
-    Calibrated, first_output_values, inputs, options, read_network, rewrite,
-};
+use crate::qcc::calibrate::{Calibrated, inputs};
+use crate::qcc::compile::{first_output_values, options, read_network, rewrite};
 
 /// Bits of weights and activations that the schemes replace.
 const WIDTHS: [u8; 2] = [8, 8];

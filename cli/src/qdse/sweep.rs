@@ -28,7 +28,8 @@ use crate::float_model::sha256_of_file;
 use crate::output::{Talk, print};
 use crate::preprocess;
 use crate::progress::Progress;
-use crate::qcc::compile::{first_output_values, inputs, options, read_network, rewrite};
+use crate::qcc::calibrate::inputs;
+use crate::qcc::compile::{first_output_values, options, read_network, rewrite};
 
 /// Bits of weights and activations where no axis says.
 const WIDTHS: [u8; 2] = [8, 8];
