@@ -129,7 +129,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "KEY=VALUE,..")]
     pub preprocess: Option<String>,
     /// Float model to compare with on --data: the one compiled from, unless the program holds it
-    #[arg(long, value_name = "MODEL.onnx", requires = "data")]
+    #[arg(long, value_name = "MODEL.onnx", requires = "data", conflicts_with = "input")]
     pub float: Option<PathBuf>,
     /// Compare every layer of every sample with the host runtime
     #[arg(long, conflicts_with = "timing_only")]

@@ -8,10 +8,10 @@ use explorer::widths::budget::{Budget, Limit, Resource};
 #[command(next_help_heading = "Search")]
 pub(crate) struct SearchArgs {
     /// Quantize ever better, at last with 16 bits where 8 hurt most, until at most POINTS of accuracy are lost
-    #[arg(long, value_name = "POINTS", value_parser = parse_points, requires = "data", conflicts_with_all = ["budget", "calib_in", "observer", "percentile", "rounding", "bias_correction"], long_help = MAX_DROP_HELP)]
+    #[arg(long, value_name = "POINTS", value_parser = parse_points, requires = "data", conflicts_with_all = ["no_data", "distill", "budget", "calib_in", "observer", "percentile", "rounding", "bias_correction"], long_help = MAX_DROP_HELP)]
     pub max_drop: Option<f64>,
     /// Choose bits layer by layer, so that the program fits and its answers suffer least
-    #[arg(long, value_name = "size=BYTES|cycles=N", value_parser = parse_budget, requires = "data", conflicts_with_all = ["calib_in", "weight_bits", "weight_bits_everywhere"], long_help = BUDGET_HELP)]
+    #[arg(long, value_name = "size=BYTES|cycles=N", value_parser = parse_budget, requires = "data", conflicts_with_all = ["no_data", "distill", "calib_in", "weight_bits", "weight_bits_everywhere"], long_help = BUDGET_HELP)]
     pub budget: Option<Budget>,
 }
 
