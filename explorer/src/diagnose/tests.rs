@@ -16,11 +16,16 @@ fn numbers(seed: u64) -> impl Iterator<Item = f32> {
 
 /// Convolutions `a`, `b` and `c` of 8 channels with a ReLU between them; channel 0 of `b` has weights `outlier` times as large.
 fn network(outlier: f32) -> Network {
+    network_of(|name, i, w| if name == "b" && i < 8 { outlier * w } else { w })
+}
+
+/// The same with weight `i` of each layer changed.
+fn network_of(change: impl Fn(&str, usize, f32) -> f32) -> Network {
     const WINDOW: &str = "kernel=[1, 1] stride=[1, 1] dilation=[1, 1] pad=[0, 0, 0, 0] groups=1";
     let mut body = String::new();
     for (seed, name) in ["a", "b", "c"].into_iter().enumerate() {
         let weights: Vec<String> = (numbers(seed as u64 + 5).take(64).enumerate())
-            .map(|(i, w)| if name == "b" && i < 8 { outlier * w } else { w })
+            .map(|(i, w)| change(name, i, w))
             .map(|w| format!("{:?}", w / 2.0))
             .collect();
         body += &format!("  %w{name}: f32[8, 8, 1, 1] = const data=[{}]\n", weights.join(", "));
@@ -103,6 +108,30 @@ fn one_scale_for_unlike_channels_is_found_and_one_each_gains_what_was_predicted(
     let spread = found.sources.iter().find(|s| s.name == "b" && s.part == "weights").unwrap();
     assert_eq!(spread.fix.as_deref(), Some("leave out --per-tensor"));
     assert!(spread.cause.starts_with("one scale for channels whose largest weights differ"));
+}
+
+#[test]
+fn weights_that_all_round_one_way_shift_means_and_correcting_biases_is_the_remedy() {
+    // Of each row one weight spans the range, and the others lie alike between two steps.
+    let network = network_of(|name, i, w| match (name, i % 8) {
+        ("c", 0) => 1.0,
+        ("c", _) => 0.35,
+        _ => w,
+    });
+    let mut options = plain();
+    options.layer_bits.insert("c".into(), 2);
+    let found = diagnosed(&network, &options, |_| {});
+    let worst = &found.sources[0];
+    assert_eq!((worst.name.as_str(), worst.part), ("c", "weights"), "{}", found.to_text(9));
+    assert!(worst.cause.starts_with("rounded weights shift the means"), "{}", worst.cause);
+    assert_eq!(worst.fix.as_deref(), Some("--bias-correction auto"));
+    options.bias_correction = BiasCorrection::Analytic;
+    let corrected = diagnosed(&network, &options, |_| {});
+    let alone = |found: &Diagnosis| {
+        let source = found.sources.iter().find(|s| s.name == "c" && s.part == "weights").unwrap();
+        source.output_sqnr_db.unwrap()
+    };
+    assert!(alone(&corrected) > alone(&found) + 3.0);
 }
 
 #[test]

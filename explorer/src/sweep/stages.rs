@@ -135,3 +135,56 @@ fn numbers(mut report: Report, keys: &[&str]) -> Numbers {
     };
     keys.iter().filter(|key| !key.starts_with("accuracy.")).map(value).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use compiler::calibrate::Calibration;
+    use ir::graph::Graph;
+
+    use super::*;
+
+    #[test]
+    fn machines_share_a_graph_only_if_it_is_the_same() {
+        let graph: Graph = "graph \"g\" (%x: f32[1, 2, 2, 2]) -> (%y) {
+  %w: f32[1, 2, 1, 1] = const data=[0.7, -0.31]
+  %c: f32[1, 1, 2, 2] = conv \"c\"(%x, %w) kernel=[1, 1] stride=[1, 1] dilation=[1, 1] pad=[0, 0, 0, 0] groups=1
+  %y: f32[1, 1, 2, 2] = add \"y\"(%c, %c)
+}
+"
+        .parse()
+        .unwrap();
+        let network = Network::new(graph).unwrap();
+        let options = Options { input_range: Some((-1.0, 1.0)), ..Options::default() };
+        let table: Calibration = network.calibrate_without_data(&options).unwrap();
+        let (known, probes) = (Known { table, meta: Meta::default() }, Probes::default());
+        let base = Hardware::default();
+        // The graph as it is made for the very machine, and what it is shared by.
+        let made = |hardware: Hardware| {
+            let graph = Made::new(&network, &known, &probes, &options, &hardware)
+                .unwrap()
+                .graph
+                .to_string();
+            (graph_key(&Settings { options: options.clone(), hardware }), graph)
+        };
+        let (key, graph) = made(base.clone());
+        let (mut shared, mut apart) = (0, 0);
+        let names = Hardware::PARAMS.iter().map(|info| info.name).chain(["rounding"]);
+        for name in names {
+            let values = ["half-away", "half-up", "1", "8", "16", "40", "64", "1024"];
+            for value in values {
+                let mut other = base.clone();
+                if other.set(name, value).is_err() || other == base || other.validate().is_err() {
+                    continue;
+                }
+                let (other_key, other_graph) = made(other);
+                if other_key == key {
+                    shared += 1;
+                    assert_eq!(other_graph, graph, "{name} = {value}");
+                } else {
+                    apart += usize::from(other_graph != graph);
+                }
+            }
+        }
+        assert!(shared > 20 && apart > 3, "{shared} shared, {apart} apart");
+    }
+}
