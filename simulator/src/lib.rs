@@ -11,9 +11,10 @@ mod memory;
 pub mod occupancy;
 mod random;
 pub mod report;
+pub mod timeline;
 pub mod trace;
 pub mod waves;
-mod wording;
+pub mod wording;
 pub mod work;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How much of the scratchpad is in use, over time.
+//! What occupies the scratchpad, and how much of it, over time.
 //!
 //! A row is live from the issue of the instruction that first writes a value into it to the completion of the last one that reads
 //! that value. What counts as one value: all writes to a row with no read in between, so that a row filled lane by lane is one
@@ -6,7 +6,10 @@
 //!
 //! This is what the program needs, not what the compiler reserved, so it shows how much smaller a scratchpad would do.
 
+use std::ops::Range;
+
 use isa::access::{Access, Pages, Space};
+use isa::program::Class;
 use isa::{Engine, Program};
 use timing::{InstRef, Record, Timing};
 
@@ -20,6 +23,28 @@ pub struct Occupancy {
     pub steps: Vec<(u64, u32)>,
     /// Most rows live at any time.
     pub peak_rows: u32,
+    /// Which rows were live when, and with what. No two share a row at one time.
+    pub lives: Vec<Life>,
+}
+
+/// Neighbouring rows that hold one value each for the same time and of the same kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// Scratchpad rows.
+    pub rows: Range<u32>,
+    /// From the issue of the first write to the completion of the last read.
+    pub cycles: Range<u64>,
+    /// What the rows hold.
+    pub value: Value,
+}
+
+/// A kind of value in the scratchpad, by the word that wrote it first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Value {
+    /// Index into [`Program::nodes`] of the node that it was loaded for or computed by; beyond the last one if the word belongs to none.
+    pub node: u32,
+    /// Traffic class of a load; `None` for what the vector engine computed.
+    pub class: Option<Class>,
 }
 
 impl Occupancy {
@@ -39,9 +64,12 @@ impl Occupancy {
             let inst = &program.section(engine).words[index];
             let at = InstRef { engine, index: index as u32 };
             let accesses = work::legal_access(at, inst, &pages, &program.hardware)?;
+            let note = program.section(engine).notes.get(index).copied().unwrap_or_default();
+            let class = (engine == Engine::Load).then_some(note.class);
+            let value = Value { node: note.node, class };
             // Operands first: an instruction that works in place reads the old value and writes a new one.
-            rows.apply(&accesses, false, record);
-            rows.apply(&accesses, true, record);
+            rows.read(&accesses, record);
+            rows.write(&accesses, record, value);
             pages.apply(inst);
         }
         Ok(rows.finish())
@@ -76,72 +104,82 @@ struct Row {
     first: u64,
     /// Completion of its last use so far.
     last: u64,
+    value: Value,
     live: bool,
     read: bool,
 }
 
 struct Rows {
     rows: Vec<Row>,
-    /// Changes of the number of live rows, in no order.
-    changes: Vec<(u64, i64)>,
+    /// Values that have died.
+    lives: Vec<Life>,
 }
 
 impl Rows {
     fn new(count: u32) -> Rows {
-        Rows { rows: vec![Row::default(); count as usize], changes: Vec::new() }
+        Rows { rows: vec![Row::default(); count as usize], lives: Vec::new() }
     }
 
-    fn apply(&mut self, accesses: &[Access], write: bool, record: Record) {
-        let here = accesses.iter().filter(|a| a.space == Space::Spad && a.write == write);
-        for access in here {
-            for run in work::intervals(&access.rows) {
-                let (start, end) = (usize::try_from(run.start), usize::try_from(run.end));
-                let range = start.unwrap_or(0)..end.unwrap_or(0);
-                let Some(rows) = self.rows.get_mut(range) else { continue };
-                for row in rows {
-                    if write {
-                        Self::write(&mut self.changes, row, record);
-                    } else if row.live {
-                        row.last = row.last.max(record.complete);
-                        row.read = true;
-                    }
-                }
+    fn read(&mut self, accesses: &[Access], record: Record) {
+        for row in touched(accesses, false, self.rows.len()).flatten() {
+            let row = &mut self.rows[row];
+            if row.live {
+                row.last = row.last.max(record.complete);
+                row.read = true;
             }
         }
     }
 
-    fn write(changes: &mut Vec<(u64, i64)>, row: &mut Row, record: Record) {
+    fn write(&mut self, accesses: &[Access], record: Record, value: Value) {
+        for row in touched(accesses, true, self.rows.len()).flatten() {
+            self.write_row(row, record, value);
+        }
+    }
+
+    fn write_row(&mut self, index: usize, record: Record, value: Value) {
+        let row = self.rows[index];
         if row.live && !row.read {
-            row.last = row.last.max(record.complete);
+            self.rows[index].last = row.last.max(record.complete);
             return;
         }
         if row.live {
             // Never count a row twice: the old value ends no later than the new one begins.
-            Self::change(changes, row.first, row.last.min(record.issue));
+            self.die(index, row.first..row.last.min(record.issue), row.value);
         }
-        *row = Row { first: record.issue, last: record.complete, live: true, read: false };
+        let (first, last) = (record.issue, record.complete);
+        self.rows[index] = Row { first, last, value, live: true, read: false };
     }
 
-    /// A row is live during `first..last`. Neighbouring rows mostly live together, so their changes are joined.
-    fn change(changes: &mut Vec<(u64, i64)>, first: u64, last: u64) {
-        if let [.., (begin, more), (end, fewer)] = &mut changes[..]
-            && (*begin, *end) == (first, last)
-        {
-            *more += 1;
-            *fewer -= 1;
-        } else if first < last {
-            changes.extend([(first, 1), (last, -1)]);
+    /// Neighbouring rows mostly live together, so their lives are joined.
+    fn die(&mut self, index: usize, cycles: Range<u64>, value: Value) {
+        let index = index as u32;
+        match self.lives.last_mut() {
+            Some(life)
+                if life.rows.end == index && life.cycles == cycles && life.value == value =>
+            {
+                life.rows.end += 1;
+            }
+            _ if cycles.is_empty() => {}
+            _ => self.lives.push(Life { rows: index..index + 1, cycles, value }),
         }
     }
 
     fn finish(mut self) -> Occupancy {
-        for row in self.rows.iter().filter(|row| row.live) {
-            Self::change(&mut self.changes, row.first, row.last);
+        for index in 0..self.rows.len() {
+            let row = self.rows[index];
+            if row.live {
+                self.die(index, row.first..row.last, row.value);
+            }
         }
-        self.changes.sort_unstable();
-        let mut occupancy = Occupancy::default();
+        let change = |life: &Life| {
+            let rows = i64::from(life.rows.end - life.rows.start);
+            [(life.cycles.start, rows), (life.cycles.end, -rows)]
+        };
+        let mut changes: Vec<(u64, i64)> = self.lives.iter().flat_map(change).collect();
+        changes.sort_unstable();
+        let mut occupancy = Occupancy { lives: self.lives, ..Occupancy::default() };
         let mut live = 0i64;
-        for at in self.changes.chunk_by(|a, b| a.0 == b.0) {
+        for at in changes.chunk_by(|a, b| a.0 == b.0) {
             let change: i64 = at.iter().map(|(_, change)| change).sum();
             live += change;
             if change != 0 {
@@ -152,6 +190,15 @@ impl Rows {
         }
         occupancy
     }
+}
+
+/// Runs of scratchpad rows that are read, or written; rows that `count` says do not exist are left out.
+fn touched(accesses: &[Access], write: bool, count: usize) -> impl Iterator<Item = Range<usize>> {
+    let here = accesses.iter().filter(move |a| a.space == Space::Spad && a.write == write);
+    here.flat_map(|access| work::intervals(&access.rows)).filter_map(move |run| {
+        let run = usize::try_from(run.start).ok()?..usize::try_from(run.end).ok()?;
+        (run.end <= count).then_some(run)
+    })
 }
 
 #[cfg(test)]
@@ -189,15 +236,22 @@ mod tests {
         // The drain's rows pass to the result of the table without a gap in between: 90..110, then 110..150.
         assert_eq!(occupancy.steps, [(10, 30), (30, 138), (80, 0), (90, 30), (150, 0)]);
         assert_eq!(occupancy.peak_rows, 138);
+        let life = |rows, cycles, node, class| Life { rows, cycles, value: Value { node, class } };
+        let mut lives = occupancy.lives;
+        lives.sort_by_key(|life| life.cycles.start);
+        assert_eq!(lives[0], life(0..30, 10..80, 0, Some(Class::Inputs)));
+        assert_eq!(lives[1], life(100..208, 30..80, 0, Some(Class::Weights)));
+        let computed = |life: &Life| (life.cycles.clone(), life.value.node, life.value.class);
+        let rest: Vec<_> = lives[2..].iter().map(computed).collect();
+        assert_eq!(rest, [(90..110, 0, None), (110..150, 1, None)]);
     }
 
     #[test]
     fn rows_filled_in_pieces_are_one_value_and_rows_never_read_die() {
         let record = |issue, complete| Record { issue, complete };
         let mut rows = Rows::new(1);
-        let mut write = |issue, complete| {
-            Rows::write(&mut rows.changes, &mut rows.rows[0], record(issue, complete))
-        };
+        let mut write =
+            |issue, complete| rows.write_row(0, record(issue, complete), Value::default());
         write(5, 6);
         write(20, 22);
         assert_eq!(rows.finish().steps, [(5, 1), (22, 0)]);

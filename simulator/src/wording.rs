@@ -1,4 +1,4 @@
-//! Words and numbers of the pages for people: at most [`WIDTH`] columns, readable without colour.
+//! Words and numbers of the pages for people: text of at most [`WIDTH`] columns is readable without colour.
 
 use std::fmt::Write as _;
 
@@ -32,12 +32,14 @@ pub(crate) fn wrapped(text: &mut String, label: &str, parts: &[String]) {
 }
 
 /// Names come from files: nothing in them may steer a terminal.
-pub(crate) fn printable(name: &str) -> String {
+#[must_use]
+pub fn printable(name: &str) -> String {
     name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// At most `width` characters; what is left out in the middle is marked, because names differ at their ends.
-pub(crate) fn cut(text: &str, width: usize) -> String {
+#[must_use]
+pub fn cut(text: &str, width: usize) -> String {
     let count = text.chars().count();
     if count <= width {
         return text.to_owned();
@@ -50,7 +52,8 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
 }
 
 /// `1234567` as `1,234,567`.
-pub(crate) fn grouped(value: u64) -> String {
+#[must_use]
+pub fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -66,7 +69,9 @@ pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-pub(crate) fn percent(share: f64) -> String {
+/// A share as `12.3%`.
+#[must_use]
+pub fn percent(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }
 
@@ -80,7 +85,8 @@ fn scaled(value: f64, units: &[(f64, &str)]) -> String {
 }
 
 /// Three significant digits, more only before the decimal point.
-pub(crate) fn significant(value: f64) -> String {
+#[must_use]
+pub fn significant(value: f64) -> String {
     let digits = match value {
         v if v < 9.995 => 2,
         v if v < 99.95 => 1,
@@ -90,18 +96,23 @@ pub(crate) fn significant(value: f64) -> String {
 }
 
 /// Decimal prefixes, as bandwidths use them.
-pub(crate) fn bytes(count: u64) -> String {
+#[must_use]
+pub fn bytes(count: u64) -> String {
     if count < 1000 {
         return format!("{count} B");
     }
     scaled(count as f64, &[(1e9, "GB"), (1e6, "MB"), (1e3, "KB")])
 }
 
-pub(crate) fn duration(us: f64) -> String {
+/// Microseconds with the prefix that suits them.
+#[must_use]
+pub fn duration(us: f64) -> String {
     scaled(us, &[(1e6, "s"), (1e3, "ms"), (1.0, "us"), (1e-3, "ns")])
 }
 
-pub(crate) fn energy_text(pj: f64) -> String {
+/// Picojoules with the prefix that suits them.
+#[must_use]
+pub fn energy_text(pj: f64) -> String {
     scaled(pj, &[(1e12, "J"), (1e9, "mJ"), (1e6, "uJ"), (1e3, "nJ"), (1.0, "pJ")])
 }
 

@@ -19,7 +19,7 @@ use isa::access::{Access, Pages, Space, Stream, Strided, WindowAxis, access};
 use isa::instructions::{MxuConv, VpuDepthwise, VpuKernel, VpuPool};
 use isa::program::Note;
 use isa::{Engine, Hardware, Inst, Op, Program};
-use timing::{InstRef, Traffic};
+use timing::{InstRef, Traffic, TrafficClass};
 
 use crate::report::ReportError;
 use transfer::transferred;
@@ -141,6 +141,8 @@ pub struct ProgramWork {
     pub total: Work,
     /// Of the instructions of each node, indexed as [`Program::nodes`].
     pub nodes: Vec<Work>,
+    /// DRAM bytes of each node's transfers, whole bursts read and written, by [`TrafficClass`].
+    pub classes: Vec<[u64; TrafficClass::ALL.len()]>,
 }
 
 impl ProgramWork {
@@ -152,12 +154,18 @@ impl ProgramWork {
         let mut sums = ProgramWork {
             total: Work::default(),
             nodes: vec![Work::default(); program.nodes.len()],
+            classes: vec![Default::default(); program.nodes.len()],
         };
         for_each(program, |step| {
             let work = count(step.inst, step.pages, step.accesses, &program.hardware);
             sums.total += work;
-            if let Some(node) = sums.nodes.get_mut(step.note.node as usize) {
-                *node += work;
+            let node = step.note.node as usize;
+            if let (Some(sum), Some(classes)) =
+                (sums.nodes.get_mut(node), sums.classes.get_mut(node))
+            {
+                *sum += work;
+                let class = &mut classes[TrafficClass::from(step.note.class) as usize];
+                add(class, work.dram.read_bytes.saturating_add(work.dram.write_bytes));
             }
         })?;
         Ok(sums)

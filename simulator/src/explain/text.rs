@@ -217,7 +217,8 @@ fn extents(shape: &[u32]) -> String {
 
 impl Gap {
     /// The largest part, in few words.
-    fn reason(&self) -> String {
+    #[must_use]
+    pub fn reason(&self) -> String {
         match (self.main.as_str(), self.engine.as_str()) {
             ("none", _) => "-".to_owned(),
             ("mapping", "mxu") => "array not filled".to_owned(),

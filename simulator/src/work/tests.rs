@@ -28,6 +28,15 @@ fn the_sample_is_counted_by_hand() {
     // 30 pixels, 9 folds of one block of 16 lanes, 12 columns.
     assert_eq!(conv.mac8, 30 * 9 * 16 * 12);
     assert_eq!((conv.mac4, conv.lane_taps, conv.array_cycles), (0, 0, 270));
+    // Weights, parameters and input for the first node; the table and the output for the second.
+    let of = |node: usize, class: TrafficClass| work.classes[node][class as usize];
+    for (node, moved) in work.nodes.iter().enumerate() {
+        let sum: u64 = work.classes[node].iter().sum();
+        assert_eq!(sum, moved.dram.read_bytes + moved.dram.write_bytes);
+    }
+    assert_eq!(of(0, TrafficClass::Weights), 384);
+    assert_eq!(of(1, TrafficClass::Weights), 0);
+    assert!(of(0, TrafficClass::Params) > 0 && of(1, TrafficClass::Outputs) > 0);
     // Written 9 times and read 8 times by the array, read once by the drain.
     assert_eq!(conv.acc_words, 30 * 12 * (9 + 8 + 1));
     assert_eq!(conv.vector_ops, 360);
