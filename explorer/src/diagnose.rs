@@ -7,6 +7,7 @@
 mod cause;
 mod measure;
 mod source;
+mod split;
 mod spread;
 mod text;
 
@@ -27,6 +28,7 @@ use cause::Remedy;
 use measure::{Measured, Noise};
 use source::{Kind, Source};
 
+pub use split::{Split, SplitLayer, split};
 pub use spread::{Spread, Subset, spread};
 
 /// Multipliers beyond which more bits change nothing.
@@ -218,34 +220,35 @@ fn finding(source: &Source, noise: &Noise, at_outputs: f64, total: f64, remedy: 
     }
 }
 
-/// The noise at the outputs by kind. What enters at one place passes on alike, whatever its kind.
-fn loss(sources: &[Source], noise: &[Noise], each: &[f64], total: f64) -> Vec<Loss> {
-    let [mut weights, mut rounding, mut clipping, mut multipliers, mut tables] = [0.0; 5];
-    for ((source, noise), at_outputs) in sources.iter().zip(noise).zip(each) {
-        let of = |part: f64| if noise.local > 0.0 { at_outputs * part / noise.local } else { 0.0 };
-        match source.kind {
-            Kind::Weights(_) => {
-                weights += at_outputs;
-                multipliers += of(noise.multipliers);
-            }
-            Kind::Storage(_) => {
-                clipping += of(noise.clipped);
-                rounding += of(noise.local - noise.clipped);
-            }
-            Kind::Table { .. } => tables += at_outputs,
-        }
+/// Kinds of loss.
+const KINDS: [&str; 5] = [
+    "weight rounding",
+    "activation rounding",
+    "clipping",
+    "multiplier rounding",
+    "table approximation",
+];
+
+/// The noise of one source at the outputs, by kind. What enters at one place passes on alike, whatever its kind.
+fn by_kind(source: &Source, noise: &Noise, at_outputs: f64) -> [f64; KINDS.len()] {
+    let of = |part: f64| if noise.local > 0.0 { at_outputs * part / noise.local } else { 0.0 };
+    match source.kind {
+        Kind::Weights(_) => [at_outputs, 0.0, 0.0, of(noise.multipliers), 0.0],
+        Kind::Storage(_) => [0.0, of(noise.local - noise.clipped), of(noise.clipped), 0.0, 0.0],
+        Kind::Table { .. } => [0.0, 0.0, 0.0, 0.0, at_outputs],
     }
-    let all = total + multipliers;
+}
+
+/// The noise of all sources at the outputs by kind; `total` is that of the sources without the multipliers.
+fn loss(sources: &[Source], noise: &[Noise], each: &[f64], total: f64) -> Vec<Loss> {
+    let mut sums = [0.0; KINDS.len()];
+    for ((source, noise), at_outputs) in sources.iter().zip(noise).zip(each) {
+        let parts = by_kind(source, noise, *at_outputs);
+        sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+    }
+    let all = total + sums[3];
     let share = |part: f64| if all > 0.0 { part / all } else { 0.0 };
-    [
-        ("weight rounding", weights),
-        ("activation rounding", rounding),
-        ("clipping", clipping),
-        ("multiplier rounding", multipliers),
-        ("table approximation", tables),
-    ]
-    .map(|(kind, part)| Loss { kind, share: share(part) })
-    .to_vec()
+    KINDS.iter().zip(sums).map(|(kind, part)| Loss { kind, share: share(part) }).collect()
 }
 
 #[cfg(test)]

@@ -214,3 +214,30 @@ fn a_subset_unlike_the_others_shows() {
         found.widest
     );
 }
+
+#[test]
+fn the_loss_of_integers_alone_is_split_as_that_of_their_making() {
+    let network = network(40.0);
+    let options = Options { granularity: Granularity::PerTensor, ..plain() };
+    let samples = samples(32);
+    let calibration = network.calibrate(samples.iter().cloned().map(Ok), &options).unwrap();
+    let (hardware, probes) = (Hardware::default(), Probes::default());
+    let subject = Subject {
+        network: &network,
+        options: &options,
+        hardware: &hardware,
+        calibration: &calibration,
+        probes: &probes,
+    };
+    let whole = diagnose(subject, &samples[..8], || {}).unwrap();
+    let q = quantized(subject, &hardware).unwrap();
+    let found = split(&network.graph, &q, &samples[..8], || {}).unwrap();
+    assert_eq!((found.samples, found.sqnr_db), (8, whole.sqnr_db));
+    let names: Vec<&str> = found.layers.iter().map(|layer| layer.name.as_str()).collect();
+    assert_eq!(names, ["x", "a", "b", "c"]);
+    let all: f64 = found.layers.iter().flat_map(|layer| layer.shares).sum();
+    assert!((all - 1.0).abs() < 1e-9, "{all}");
+    // One channel's outliers make the weights of layer `b` worse than those of the others; the input has none.
+    let weights = |i: usize| found.layers[i].shares[0];
+    assert!(weights(2) > 5.0 * weights(1).max(weights(3)) && weights(0) == 0.0, "{found:?}");
+}
