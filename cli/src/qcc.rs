@@ -5,7 +5,7 @@ mod autopilot;
 pub(crate) mod calibrate;
 pub(crate) mod compile;
 mod diagnose;
-mod explain;
+pub(crate) mod explain;
 mod forms;
 mod profile;
 

@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod check;
 mod demo;
 mod diff;
+mod page;
 pub(crate) mod run;
 mod text;
 mod trace;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use common::{Folder, network};
 
 /// Every output of every command: the command line, `@` the file, and its ending.
-const OUTPUTS: [(&str, &str); 13] = [
+const OUTPUTS: [(&str, &str); 14] = [
     ("qcc net.onnx -q --no-data -o @", "bin"),
     ("qcc net.onnx -q --no-data -o other.bin --calib-out @", "json"),
     ("qcc net.onnx -q --no-data -o other.bin --emit asm=@", "qasm"),
@@ -24,6 +24,7 @@ const OUTPUTS: [(&str, &str); 13] = [
     ("qsim p.bin -q --report other.json --trace=@", "json"),
     ("qsim p.bin -q --report other.json --trace=@", "vcd"),
     ("qsim p.bin -q --report other.json --trace=@", "fst"),
+    ("qsim p.bin -q --report other.json --html @", "html"),
     ("qsim disasm p.bin -o @", "qasm"),
 ];
 

@@ -10,8 +10,18 @@ fn root() -> PathBuf {
 /// Crates of the workspace that a crate's `[dependencies]` name.
 fn dependencies(name: &str) -> Vec<String> {
     let text = std::fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap();
-    let crates =
-        ["isa", "kernels", "ir", "runtime", "timing", "compiler", "simulator", "explorer", "qcc"];
+    let crates = [
+        "isa",
+        "kernels",
+        "ir",
+        "runtime",
+        "timing",
+        "compiler",
+        "simulator",
+        "charts",
+        "explorer",
+        "qcc",
+    ];
     let mut section = "";
     let mut out = Vec::new();
     for line in text.lines() {
@@ -56,7 +66,7 @@ fn is_test(path: &Path) -> bool {
 
 #[test]
 fn crates_look_one_way() {
-    let allowed: [(&str, &[&str]); 9] = [
+    let allowed: [(&str, &[&str]); 10] = [
         ("isa", &[]),
         ("kernels", &[]),
         ("ir", &["isa"]),
@@ -64,10 +74,21 @@ fn crates_look_one_way() {
         ("timing", &["isa"]),
         ("compiler", &["ir", "isa", "runtime", "timing"]),
         ("simulator", &["isa", "kernels", "timing"]),
-        ("explorer", &["compiler", "ir", "isa", "runtime", "simulator", "timing"]),
+        ("charts", &["isa", "simulator", "timing"]),
+        ("explorer", &["charts", "compiler", "ir", "isa", "runtime", "simulator", "timing"]),
         (
             "cli",
-            &["compiler", "explorer", "ir", "isa", "kernels", "runtime", "simulator", "timing"],
+            &[
+                "charts",
+                "compiler",
+                "explorer",
+                "ir",
+                "isa",
+                "kernels",
+                "runtime",
+                "simulator",
+                "timing",
+            ],
         ),
     ];
     for (name, may_see) in allowed {
@@ -123,7 +144,9 @@ fn values_and_time_do_not_mix() {
 
 #[test]
 fn only_the_binaries_print_exit_or_read_their_surroundings() {
-    for name in ["isa", "kernels", "ir", "runtime", "timing", "compiler", "simulator", "explorer"] {
+    for name in
+        ["isa", "kernels", "ir", "runtime", "timing", "compiler", "simulator", "charts", "explorer"]
+    {
         for (path, text) in sources(&root().join(name).join("src"))
             .into_iter()
             .filter(|(p, _)| !is_test(p.strip_prefix(root()).unwrap()))
@@ -147,6 +170,7 @@ fn files_stay_readable() {
         "timing",
         "compiler",
         "simulator",
+        "charts",
         "explorer",
         "cli",
         "tests",

@@ -9,6 +9,7 @@ use ir::graph::Graph;
 use isa::Program;
 use isa::spelling::similar;
 use simulator::explain::{Explanation, LayerPage};
+use simulator::report::ProgramFile;
 
 use super::args::ExplainArgs;
 use crate::error::{CliError, read_file};
@@ -24,14 +25,7 @@ pub(crate) fn explain_command(args: &ExplainArgs) -> Result<(), CliError> {
     let mut program = Program::from_bytes(&bytes).map_err(|e| CliError::in_file(path, e))?;
     args.machine.retime(&mut program)?;
     let float = float(args, &program)?;
-    let file = program_file(&bytes);
-    let mut explanation = Explanation::new(&program, &program.hardware, &file)
-        .map_err(|e| CliError::in_file(path, e))?;
-    match reference_graph(&program) {
-        Ok(graph) => origin::fill(&mut explanation, &program, &graph, float.as_ref()),
-        Err(ReferenceError::Missing) => {}
-        Err(damaged) => return Err(CliError::in_file(path, damaged)),
-    }
+    let mut explanation = explained(&program, path, &program_file(&bytes), float.as_ref())?;
     if let Some(wanted) = &args.layer {
         let number = find(&explanation.layers, wanted).map_err(|e| CliError::in_file(path, e))?;
         explanation.layers = vec![explanation.layers.swap_remove(number)];
@@ -42,6 +36,23 @@ pub(crate) fn explain_command(args: &ExplainArgs) -> Result<(), CliError> {
         (false, ..) => explanation.to_text(),
     };
     write_file(args.output.as_deref().unwrap_or(Path::new("-")), text.as_bytes())
+}
+
+/// Everything that is known of the layers of the program at `path`, with what its graphs say.
+pub(crate) fn explained(
+    program: &Program,
+    path: &Path,
+    file: &ProgramFile,
+    float: Option<&Graph>,
+) -> Result<Explanation, CliError> {
+    let mut explanation = Explanation::new(program, &program.hardware, file)
+        .map_err(|e| CliError::in_file(path, e))?;
+    match reference_graph(program) {
+        Ok(graph) => origin::fill(&mut explanation, program, &graph, float),
+        Err(ReferenceError::Missing) => {}
+        Err(damaged) => return Err(CliError::in_file(path, damaged)),
+    }
+    Ok(explanation)
 }
 
 /// The float model that was named, or that the program holds.

@@ -13,7 +13,7 @@ use crate::args::{DATA_HELP, Format, MachineArgs, TalkArgs};
     version,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
-    after_help = "Examples:\n  qsim prog.bin --trace                 timeline in prog.trace.json\n  qsim prog.bin --trace=prog.fst         waves for GTKWave or Surfer\n  qsim prog.bin --data test.npz --check  accuracy, and every layer against the host runtime\n  qsim prog.bin --data photos/ --float model.onnx\n  qsim prog.bin --input photo.jpg        its five most likely classes\n  qsim prog.bin --set dram_latency_cycles=500 --timing-only\n  qsim prog.bin --data test.npz --inject weights --inject scratchpad:rate=1e-6 --runs 5000\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours, 130 interrupted."
+    after_help = "Examples:\n  qsim prog.bin --trace                 timeline in prog.trace.json\n  qsim prog.bin --trace=prog.fst         waves for GTKWave or Surfer\n  qsim prog.bin --html prog.html         a page with charts; --svg FOLDER writes them as files\n  qsim prog.bin --data test.npz --check  accuracy, and every layer against the host runtime\n  qsim prog.bin --data photos/ --float model.onnx\n  qsim prog.bin --input photo.jpg        its five most likely classes\n  qsim prog.bin --set dram_latency_cycles=500 --timing-only\n  qsim prog.bin --data test.npz --inject weights --inject scratchpad:rate=1e-6 --runs 5000\n\nExit codes: 0 done, 1 input refused, 2 usage, 3 a check or constraint failed, 101 a bug of ours, 130 interrupted."
 )]
 pub(crate) struct Cli {
     /// What to do instead of running a program.
@@ -137,6 +137,12 @@ pub(crate) struct RunArgs {
     /// Write what each engine does in every cycle: a timeline (.json), or waves (.vcd, .fst) [default file: PROG.trace.json]
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub trace: Option<Option<PathBuf>>,
+    /// Write a page with charts of the run, one file that needs no network: roofline, stalls and traffic of each layer, memory and engines over time, and all that is known of each layer
+    #[arg(long, value_name = "FILE.html")]
+    pub html: Option<PathBuf>,
+    /// Write each chart as a file of its own, for papers: roofline.svg, cycles.svg, traffic.svg, memory.svg, engines.svg, dram.svg
+    #[arg(long, value_name = "FOLDER")]
+    pub svg: Option<PathBuf>,
     /// Time only: compute no values
     #[arg(long, conflicts_with_all = ["data", "input", "output", "float", "raw", "preprocess"])]
     pub timing_only: bool,
@@ -150,7 +156,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", conflicts_with = "timing_only", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub adversarial: Option<u64>,
     /// Flip bits and report what becomes of them; may be repeated
-    #[arg(long, value_name = "SPEC", long_help = INJECT_HELP, conflicts_with_all = ["check", "trace", "timing_only", "cycle_stepped", "float", "output", "adversarial"])]
+    #[arg(long, value_name = "SPEC", long_help = INJECT_HELP, conflicts_with_all = ["check", "trace", "html", "svg", "timing_only", "cycle_stepped", "float", "output", "adversarial"])]
     pub inject: Vec<String>,
     /// Runs of each --inject, which take the samples in turn [default: 1000]
     #[arg(long, value_name = "N", requires = "inject", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]

@@ -12,6 +12,7 @@ use isa::program::ProgramError;
 use simulator::report::{ProgramFile, Report, Word};
 
 use super::args::RunArgs;
+use super::page::{LOSS_SAMPLES, Pictures, Subject};
 use super::trace::{Target, Written};
 use crate::args::{Format, with_suffix};
 use crate::error::{CliError, read_file};
@@ -35,11 +36,13 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
             ("--trace", trace.as_deref()),
             ("--output", args.output.as_deref()),
             ("--report", args.report.as_deref()),
+            ("--html", args.html.as_deref()),
         ],
     )?;
     // Outputs are opened before the work, so that a bad path fails at once, and put in place after all of it.
     let trace = trace.as_deref().map(Target::open).transpose()?;
     let mut shown = Output::open(args.report.as_deref().unwrap_or(Path::new("-")))?;
+    let pictures = Pictures::open(args.html.as_deref(), args.svg.as_deref())?;
     let bytes = read_file(path)?;
     let mut program = Program::from_bytes(&bytes).map_err(|e| not_a_program(path, e))?;
     args.machine.retime(&mut program)?;
@@ -64,13 +67,23 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
     };
     let mut report = Report::new(&program, &program.hardware, &file, &timing)
         .map_err(|e| CliError::in_file(path, e))?;
+    let mut real_inputs = Vec::new();
     let values = match args.timing_only {
         true => None,
-        false => Run::new(&program, args, talk)?.samples(&mut report, outputs)?,
+        false => {
+            let run = Run::new(&program, args, talk)?;
+            if args.html.is_some() || args.svg.is_some() {
+                real_inputs = run.real_inputs(LOSS_SAMPLES)?;
+            }
+            run.samples(&mut report, outputs)?
+        }
     };
     shown.put(text(args.format, &report).as_bytes())?;
+    let subject = Subject { program: &program, path, report: &report, real_inputs: &real_inputs };
+    let pictures = pictures.draw(subject, args.float.as_deref(), talk)?;
     let note = trace.as_ref().map(Written::note);
-    let files = trace.map(|trace| trace.file).into_iter().chain(values).chain([shown]);
+    let files =
+        trace.map(|trace| trace.file).into_iter().chain(values).chain(pictures).chain([shown]);
     let finished = Output::finish(files.collect());
     if let (Some(note), Ok(())) = (note, &finished) {
         talk.note(note);

@@ -158,6 +158,16 @@ impl<'a> Run<'a> {
         Ok(read.into_iter().map(|(sample, _)| sample).collect())
     }
 
+    /// Real inputs of up to `most` samples, spread evenly; none if there is no data, or if it holds stored integers.
+    pub(super) fn real_inputs(&self, most: usize) -> Result<Vec<Vec<Vec<f32>>>, CliError> {
+        let Some(path) = &self.args.data else { return Ok(Vec::new()) };
+        let samples = self.read_samples(Some(path))?;
+        let count = samples.count.min(most);
+        let read = |i: usize| samples.real(&samples.sample(i * samples.count / count)?);
+        let read: Result<Vec<_>, CliError> = (0..count).map(read).collect();
+        Ok(read.map_err(|first| samples.explain(path, first))?.into_iter().flatten().collect())
+    }
+
     /// Whether the program was calibrated on a sample.
     fn is_calibrated(&self, sample: &Sample) -> bool {
         let hashes = &self.program.meta.sample_hashes;
