@@ -53,6 +53,7 @@ pub(crate) fn evaluate(op: &Op, x: &[Operand<'_>], shape: &[usize]) -> Option<Ve
         Op::Conv { .. }
         | Op::ConvTranspose { .. }
         | Op::Dense
+        | Op::MatMul { .. }
         | Op::Lrn { .. }
         | Op::MaxPool { .. }
         | Op::AveragePool { .. } => return None,

@@ -129,7 +129,8 @@ impl Fill<'_> {
             Op::PRelu => {
                 self.fill(node.inputs[1], |rng| uniform(rng, SLOPE, SLOPE));
             }
-            Op::Lrn { .. }
+            Op::MatMul { .. }
+            | Op::Lrn { .. }
             | Op::Clip { .. }
             | Op::FakeQuantize { .. }
             | Op::Max

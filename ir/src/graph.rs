@@ -104,6 +104,12 @@ pub enum Op {
     /// `x [.., k]`, `w [m, k]` constant and already transposed and scaled by alpha; optional `b [m]` constant.
     /// From Gemm, and from MatMul with a constant.
     Dense,
+    /// Product of two computed tensors of matrices: `y[.., i, j] = scale * sum over k of a[.., i, k] * b[.., k, j]`; both have as
+    /// many axes, at least two, and the same leading extents.
+    MatMul {
+        /// Positive factor of every sum: 1, or what a multiplication behind it left (`1 / sqrt(d)` of attention).
+        scale: f32,
+    },
     /// Local response normalization across channels (axis 1 of `[n,c,h,w]`):
     /// `y = x * (bias + alpha / size * sum of x^2 over lrn_window) ^ -beta`.
     Lrn {
@@ -272,7 +278,9 @@ impl Op {
         match self {
             Op::Conv { .. } | Op::ConvTranspose { .. } | Op::Dense => (2, 3),
             Op::BatchNorm { .. } => (5, 5),
-            Op::Add | Op::Sub | Op::Mul | Op::Max | Op::Min | Op::PRelu => (2, 2),
+            Op::MatMul { .. } | Op::Add | Op::Sub | Op::Mul | Op::Max | Op::Min | Op::PRelu => {
+                (2, 2)
+            }
             Op::Concat { .. } => (1, usize::MAX),
             Op::Unary { .. }
             | Op::Clip { .. }
@@ -310,6 +318,7 @@ impl Op {
             Op::Conv { .. } => "conv",
             Op::ConvTranspose { .. } => "conv_transpose",
             Op::Dense => "dense",
+            Op::MatMul { .. } => "matmul",
             Op::Lrn { .. } => "lrn",
             Op::BatchNorm { .. } => "batch_norm",
             Op::Add => "add",

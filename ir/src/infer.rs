@@ -200,6 +200,7 @@ pub fn infer(op: &Op, inputs: &[&[usize]]) -> Result<Rule, ShapeError> {
             Rule::Exact(conv_transpose(window, *output_padding, *groups, inputs)?)
         }
         Op::Dense => Rule::Exact(dense(inputs)?),
+        Op::MatMul { .. } => Rule::Exact(matmul(inputs[0], inputs[1])?),
         Op::BatchNorm { .. } => Rule::Exact(batch_norm(inputs)?),
         Op::Add | Op::Sub | Op::Mul | Op::Max | Op::Min => {
             Rule::Exact(broadcast(inputs[0], inputs[1])?)
@@ -408,6 +409,16 @@ fn dense(inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
     Ok(leading.iter().copied().chain([m]).collect())
 }
 
+fn matmul(a: &[usize], b: &[usize]) -> Result<Vec<usize>, ShapeError> {
+    let [batch @ .., rows, inner] = a else {
+        return Err(ShapeError::RankTooSmall { operand: 0, shape: a.to_vec(), least: 2 });
+    };
+    rank_is(&[a, b], 1, a.len())?;
+    let columns = b[b.len() - 1];
+    shape_is(&[a, b], 1, &[batch, &[*inner, columns]].concat())?;
+    Ok([batch, &[*rows, columns]].concat())
+}
+
 fn batch_norm(inputs: &[&[usize]]) -> Result<Vec<usize>, ShapeError> {
     let Some(&channels) = inputs[0].get(1) else {
         return Err(ShapeError::RankTooSmall { operand: 0, shape: inputs[0].to_vec(), least: 2 });
@@ -582,6 +593,16 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(exact(&Op::Dense, &[&[2, 3, 5], &[7, 5], &[7]]), [2, 3, 7]);
+        let matmul = Op::MatMul { scale: 0.5 };
+        assert_eq!(exact(&matmul, &[&[2, 3, 4, 5], &[2, 3, 5, 6]]), [2, 3, 4, 6]);
+        for (a, b) in [
+            (&[4, 5][..], &[4, 6][..]),
+            (&[2, 4, 5], &[1, 5, 6]),
+            (&[4, 5], &[1, 5, 6]),
+            (&[5], &[5]),
+        ] {
+            assert!(infer(&matmul, &[a, b]).is_err(), "{a:?} {b:?}");
+        }
         assert_eq!(exact(&Op::ReduceMean { axes: vec![1, 3] }, &[&[2, 3, 4, 5]]), [2, 1, 4, 1]);
         assert_eq!(exact(&Op::Concat { axis: 1 }, &[&[2, 3], &[2, 1], &[2, 2]]), [2, 6]);
         assert_eq!(exact(&Op::Transpose { perm: vec![2, 0, 1] }, &[&[2, 3, 4]]), [4, 2, 3]);

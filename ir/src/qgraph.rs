@@ -142,6 +142,14 @@ pub enum QOp {
         /// Saturation.
         bounds: Bounds,
     },
+    /// Product of two computed tensors: `y[h, i, j] = clamp(RQ(sum over k of a[h, i, k] * b[h, j, k]) + Zy)`, so a row of `b` is what
+    /// one column of the result is made of. Both zero points are 0; `b` is int8 and may have extent 1 on h (broadcast).
+    MatMul {
+        /// Multiplier and shift.
+        requant: Requant,
+        /// Saturation.
+        bounds: Bounds,
+    },
     /// `clamp(round(((a-Za)*ma + (b-Zb)*mb) / 2^shift) + Zy)`; one rounding. `b` may have extent 1 on h, w and/or c (broadcast).
     Add {
         /// Signed multiplier of the first operand.
@@ -335,6 +343,7 @@ impl QOp {
     pub const fn name(&self) -> &'static str {
         match self {
             QOp::Conv { .. } => "conv",
+            QOp::MatMul { .. } => "matmul",
             QOp::Add { .. } => "add",
             QOp::Max { .. } => "max",
             QOp::Min { .. } => "min",

@@ -98,7 +98,7 @@ impl FloatMaker {
             dilation: [1, 1],
             pad: [bit(22), 0, 1, bit(20) * bit(23)],
         };
-        let op = match word % 18 {
+        let op = match word % 19 {
             0 if image => {
                 let w = self.constant(&[3, shape[1], window.kernel[0], window.kernel[1]], word);
                 let b = self.constant(&[3], word);
@@ -152,6 +152,13 @@ impl FloatMaker {
             16 => {
                 let op = [Op::Max, Op::Min][bit(20)].clone();
                 return self.node(op, vec![x, x], word, None);
+            }
+            18 if shape.len() >= 2 => {
+                let mut turned: Vec<usize> = (0..shape.len()).collect();
+                turned.swap(shape.len() - 2, shape.len() - 1);
+                let b = self.node(Op::Transpose { perm: turned }, vec![x], word, None);
+                // Another factor is written as a product of its own.
+                return self.node(Op::MatMul { scale: 1.0 }, vec![x, b], word, None);
             }
             17 if shape.len() == 4 => {
                 let size = 1 + (word >> 8) as usize % 6;
@@ -245,7 +252,7 @@ impl IntegerMaker {
         let same = |maker: &mut IntegerMaker, shape| {
             maker.value(fresh.clone(), shape, dtype, scale, zero_point)
         };
-        match word % 13 {
+        match word % 14 {
             0 | 1 => {
                 let (oc, kh) = (1 + (word >> 8) as usize % 3, 1 + (word >> 10) as usize % 2);
                 let window = Window {
@@ -322,6 +329,18 @@ impl IntegerMaker {
                 let requant = (0..shape.c).map(requant).collect();
                 let negative = (0..shape.c).map(|c| word as i32 >> (c % 31)).collect();
                 self.node(QOp::PRelu { requant, negative, bounds: small }, vec![x], y, word)
+            }
+            13 => {
+                let wide = [QType::I8, QType::I16][(word >> 13 & 1) as usize];
+                let rescale = |maker: &mut IntegerMaker, what: &str, dtype| {
+                    let y = maker.value(format!("{fresh}{what}"), shape, dtype, 0.5, 0);
+                    let op = QOp::Rescale { m: 12345, shift: 17, bounds: small };
+                    maker.node(op, vec![x], y, word)
+                };
+                let (a, b) = (rescale(self, "a", wide), rescale(self, "b", QType::I8));
+                let y = self.value(fresh, Hwc { c: shape.w, ..shape }, QType::I8, new_scale, 1);
+                let op = QOp::MatMul { requant: requant(0), bounds: small };
+                self.node(op, vec![a, b], y, word)
             }
             11 if dtype == QType::I16 => {
                 let y = self.value(fresh, shape, QType::I16, new_scale, 0);

@@ -289,6 +289,26 @@ proptest! {
     }
 
     #[test]
+    fn products_of_two_tensors(
+        [h, i, k] in extents(),
+        j in 1..=20_usize,
+        dtype in dtype(),
+        result in dtype(),
+        shared in any::<bool>(),
+        rounding in rounding(),
+        seed in any::<u32>(),
+    ) {
+        let (a, b) = (value([h, i, k], dtype, 0), value([if shared { 1 } else { h }, j, k], QType::I8, 0));
+        let data = [tensor(&a, seed), tensor(&b, seed.wrapping_mul(7))];
+        let (lo, hi) = result.range();
+        let shift = if dtype == QType::I8 { 31 } else { 38 };
+        let requant = Requant { multiplier: 9_000_001, shift };
+        let op = QOp::MatMul { requant, bounds: Bounds { lo, hi } };
+        let y = value([h, i, j], result, if result == QType::I8 { -7 } else { 0 });
+        run_both(&single_rounded(op, [a, b], y, rounding), data);
+    }
+
+    #[test]
     fn tables(shape in extents(), seed in any::<u32>(), steep in 0.01..2.0_f64) {
         let (x, mut y) = (value(shape, QType::I8, 0), value(shape, QType::I8, -128));
         let data = tensor(&x, seed);

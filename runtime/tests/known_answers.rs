@@ -200,6 +200,24 @@ fn softmax_rounds_the_exact_quotient() {
 }
 
 #[test]
+fn products_of_rows_with_rows() {
+    // Two rows of matrices: [1 2 3] and [4 5 6] against (1 0 -1) and (2 2 2): -2 12 -2 30; halved, ties to even, plus 1.
+    let a = [1, 2, 3, 4, 5, 6, 1, 0, 0, 0, 1, 0];
+    let b = [1, 0, -1, 2, 2, 2, 7, 8, 9, -1, -2, -3];
+    let op = QOp::MatMul { requant: requant(1, 1), bounds: INT8 };
+    let i8s = |shape, zero| value(shape, QType::I8, zero);
+    let operands = [i8s([2, 2, 3], 0), i8s([2, 2, 3], 0)];
+    let graph = single(op.clone(), operands, i8s([2, 2, 2], 1));
+    let data = [bytes([2, 2, 3], &a), bytes([2, 2, 3], &b)];
+    // 7 / 2 = 3.5 and 8 / 2 and -1 / 2 and -2 / 2.
+    assert_eq!(elements(&graph, data), [0, 7, 0, 16, 5, 1, 5, 0]);
+    // The same columns for both.
+    let graph = single(op, [i8s([2, 2, 3], 0), i8s([1, 2, 3], 0)], i8s([2, 2, 2], 1));
+    let data = [bytes([2, 2, 3], &a), bytes([1, 2, 3], &b[..6])];
+    assert_eq!(elements(&graph, data), [0, 7, 0, 16, 1, 2, 1, 2]);
+}
+
+#[test]
 fn concatenation_along_each_axis() {
     let form = |shape| value(shape, QType::I8, 0);
     let join = |axis, b: [usize; 3], y: [usize; 3]| {

@@ -3,6 +3,7 @@
 pub mod float;
 mod functions;
 mod lrn;
+mod matmul;
 
 use std::collections::BTreeMap;
 
@@ -140,7 +141,7 @@ impl<R: Rng> Generator<'_, R> {
 
     fn node(&mut self, input: ValueId) -> ValueId {
         let (_, dtype, _) = self.of(input);
-        match self.rng.random_range(0..32) {
+        match self.rng.random_range(0..34) {
             0..=6 => self.conv(input),
             7 | 8 => self.depthwise(input),
             9 | 10 => self.residual(input),
@@ -158,6 +159,7 @@ impl<R: Rng> Generator<'_, R> {
             28 | 29 => self.prelu(input),
             30 => self.lut16(input),
             31 => self.lrn(input),
+            32 | 33 => self.matmul(input),
             _ => self.reorder(input),
         }
     }

@@ -23,6 +23,10 @@ const FEATURES: &[&str] = &[
     "Min",
     "PRelu",
     "local response normalization",
+    "MatMul",
+    "16-bit product",
+    "shared columns",
+    "product of a product",
     "Softmax",
     "Concat",
     "Pad",
@@ -87,6 +91,7 @@ const FLOAT_FEATURES: &[&str] = &[
     "conv_transpose",
     "interpolate",
     "lrn",
+    "matmul",
     "prelu",
     "transpose",
 ];

@@ -281,6 +281,17 @@ fn dropped_signal(program: &mut Program) -> bool {
         .is_some()
 }
 
+/// The lanes behind the last channel of an operand that rests in the array.
+fn uncleared_lanes(program: &mut Program) -> bool {
+    change(program, Engine::Vpu, |op| match op {
+        Op::VpuFill(f) if f.dst_lane > 0 && f.value == 0 => {
+            f.value = 101;
+            true
+        }
+        _ => false,
+    })
+}
+
 /// A tie rounded up instead of to even.
 fn wrong_rounding_tie(program: &mut Program) -> bool {
     let even = program.hardware.rounding == Rounding::HalfEven;
@@ -316,6 +327,7 @@ const BUGS: &[(&str, Plant)] = &[
     ("lane off by one", lane_off_by_one),
     ("load one row short", short_load),
     ("misplaced store", misplaced_store),
+    ("uncleared lanes", uncleared_lanes),
     ("dropped wait", dropped_wait),
     ("dropped signal", dropped_signal),
     ("wrong rounding tie", wrong_rounding_tie),

@@ -207,6 +207,12 @@ fn node_info(graph: &QGraph, plan: &Plan, step: usize) -> NodeInfo {
         unit = if is_depthwise(&first.op) { Unit::Vector } else { Unit::Array };
         weight_bits = weights.bits;
     }
+    if let QOp::MatMul { .. } = first.op {
+        let out = graph.values[first.output.0 as usize].shape;
+        let terms = graph.values[first.inputs[0].0 as usize].shape.c;
+        macs = (out.h * out.w * out.c * terms) as u64;
+        (unit, weight_bits) = (Unit::Array, 8);
+    }
     let act_bits = match graph.values[first.inputs[0].0 as usize].dtype {
         QType::I8 => 8,
         QType::I16 => 16,

@@ -137,6 +137,17 @@ pub(crate) fn result(graph: &Graph, node: &Node, known: &[Option<Moments>]) -> O
             let y = weighted(&x.for_channels(channels), &w, constant(2).as_deref(), m, |_, k| k);
             if rows.len() == 2 { y } else { y.mixed() }
         }
+        Op::MatMul { scale } => {
+            let (p, q) = (x.mixed(), operand(1)?.mixed());
+            let (m, n, v, w) = (p.mean(0), q.mean(0), p.variance(0), q.variance(0));
+            let (terms, scale) = (*shape(node.inputs[0]).last()? as f64, f64::from(*scale));
+            let std = scale * (terms * (v * w + v * n * n + w * m * m)).sqrt();
+            let ends = [p.range.lo, p.range.hi]
+                .into_iter()
+                .flat_map(|a| [q.range.lo, q.range.hi].map(|b| scale * terms * a * b));
+            let limit = ends.map(|v| Range { lo: v, hi: v }).reduce(Range::union)?;
+            Moments::normal(vec![scale * terms * m * n], vec![std]).within(limit)
+        }
         Op::Add | Op::Sub => {
             let sign = if node.op == Op::Add { 1.0 } else { -1.0 };
             let b = operand(1)?;

@@ -302,6 +302,7 @@ fn action<'a>(
         | Op::ConvTranspose { .. }
         | Op::Interpolate { .. }
         | Op::Lrn { .. }
+        | Op::MatMul { .. }
         | Op::Softmax { .. } => return None,
     })
 }

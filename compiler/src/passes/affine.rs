@@ -78,6 +78,19 @@ fn absorb(graph: &mut Graph, index: usize, x: ValueId, affine: &Affine) -> bool 
         maker = behind;
     }
     let z = graph.nodes[maker].output;
+    if let (&Op::MatMul { scale }, None, [factor], [0.0], None) =
+        (&graph.nodes[maker].op, affine.axis, &affine.scale[..], &affine.shift[..], reshape)
+    {
+        let scale = (f64::from(scale) * factor) as f32;
+        if !scale.is_normal() || scale < 0.0 {
+            return false;
+        }
+        graph.nodes[maker].op = Op::MatMul { scale };
+        let y = graph.nodes[index].output;
+        graph.nodes[maker].output = y;
+        graph.nodes.remove(index);
+        return true;
+    }
     let axis = match graph.nodes[maker].op {
         Op::Conv { .. } | Op::ConvTranspose { .. } => 1,
         Op::Dense => shape(graph, z).len() - 1,

@@ -168,6 +168,7 @@ pub(super) fn is_arithmetic(op: &Op) -> bool {
         Op::Conv { .. }
         | Op::ConvTranspose { .. }
         | Op::Dense
+        | Op::MatMul { .. }
         | Op::BatchNorm { .. }
         | Op::Add
         | Op::Sub

@@ -104,6 +104,7 @@ fn of_node(op: &Op, mut operands: Vec<Vec<Term>>) -> Option<Result<Function, Fun
         Op::Conv { .. }
         | Op::ConvTranspose { .. }
         | Op::Dense
+        | Op::MatMul { .. }
         | Op::BatchNorm { .. }
         | Op::Lrn { .. }
         | Op::Interpolate { .. }

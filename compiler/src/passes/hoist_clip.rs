@@ -63,6 +63,7 @@ fn hoist(graph: &mut Graph, index: usize) -> Option<usize> {
         Op::Conv { .. }
         | Op::ConvTranspose { .. }
         | Op::Dense
+        | Op::MatMul { .. }
         | Op::BatchNorm { .. }
         | Op::Add
         | Op::Sub

@@ -46,6 +46,7 @@ fn is_identity(graph: &Graph, node: &Node) -> bool {
         Op::Conv { .. }
         | Op::ConvTranspose { .. }
         | Op::Dense
+        | Op::MatMul { .. }
         | Op::Lrn { .. }
         | Op::BatchNorm { .. }
         | Op::FakeQuantize { .. }

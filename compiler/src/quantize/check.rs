@@ -117,6 +117,7 @@ fn reason(graph: &Graph, node: &Node) -> Option<String> {
             .then(|| format!("it normalizes {} channels, expected at most {WIDEST_LRN}", x[1])),
         Op::MaxPool { .. }
         | Op::Dense
+        | Op::MatMul { .. }
         | Op::Unary { .. }
         | Op::Clip { .. }
         | Op::FakeQuantize { .. }
@@ -135,7 +136,8 @@ fn activations(node: &Node) -> &[ValueId] {
         | Op::Dense
         | Op::BatchNorm { .. }
         | Op::PRelu => &node.inputs[..1],
-        Op::Add
+        Op::MatMul { .. }
+        | Op::Add
         | Op::Sub
         | Op::Mul
         | Op::Max

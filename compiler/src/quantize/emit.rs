@@ -12,6 +12,7 @@ mod interpolate;
 mod join;
 mod linear;
 mod lrn;
+mod matmul;
 mod pool;
 
 pub(super) use function::NODE_STEP;
@@ -145,6 +146,7 @@ impl<'a> Emitter<'a> {
         match &group.node.op {
             Op::Conv { window, groups } => self.conv(group, *window, *groups),
             Op::Dense => self.dense(group),
+            &Op::MatMul { scale } => self.matmul(group, scale),
             Op::Add => self.add(group, 1.0),
             Op::Sub => self.add(group, -1.0),
             Op::Mul => self.mul(group),
@@ -404,6 +406,7 @@ pub(super) fn onnx_name(op: &Op) -> Cow<'static, str> {
         Op::Conv { .. } => "Conv",
         Op::ConvTranspose { .. } => "ConvTranspose",
         Op::Dense => "Gemm",
+        Op::MatMul { .. } => "MatMul",
         Op::BatchNorm { .. } => "BatchNormalization",
         Op::Add => "Add",
         Op::Sub => "Sub",

@@ -96,6 +96,7 @@ fn saturates(op: &Op) -> bool {
     match op {
         Op::Conv { .. }
         | Op::Dense
+        | Op::MatMul { .. }
         | Op::Add
         | Op::Sub
         | Op::Mul

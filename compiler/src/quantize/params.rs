@@ -164,6 +164,19 @@ impl Params {
     }
 }
 
+/// How an operand of a product of two computed values enters it: with zero point 0, and in int8 unless it may be `wide`. Int8 with
+/// another zero point becomes int16 of the same steps, which loses nothing, where it may; else what holds `range`.
+pub(super) fn product_operand(from: Params, range: Range, wide: bool, grid: Grid) -> Params {
+    match from.dtype {
+        QType::I8 if from.zero_point == 0 => from,
+        QType::I16 if from.zero_point == 0 && wide => from,
+        QType::I8 if wide => Params { dtype: QType::I16, zero_point: 0, ..from },
+        QType::I8 | QType::I16 => {
+            Params::covering(range, Storage { symmetric: true, ..Storage::INT8 }, grid)
+        }
+    }
+}
+
 /// Nearest integer, ties to even, within `lo..=hi`.
 pub(super) fn nearest(value: f64, lo: i32, hi: i32) -> i32 {
     // The cast is exact: an integer between two i32 values.

@@ -10,7 +10,7 @@ use ir::qgraph::QType;
 
 use super::emit::{NODE_STEP, uncut};
 use super::fusion::Fusion;
-use super::params::{Grid, Params, SOFTMAX, Storage, ends_in_sigmoid, sigmoid};
+use super::params::{Grid, Params, SOFTMAX, Storage, ends_in_sigmoid, product_operand, sigmoid};
 use super::sharing::{Sets, Wanted, stored, wanted};
 use super::storages::Storages;
 use super::{Arithmetic, QuantizeError, plateaus};
@@ -334,6 +334,17 @@ fn coarsen(
                 / finest(arithmetic.multiplier_bits)
         }
         Op::AveragePool { .. } => x / divisor(graph, node) / finest(arithmetic.multiplier_bits),
+        Op::MatMul { scale } => {
+            let entering = |operand: usize, wide| {
+                let id = node.inputs[operand];
+                scales[sets.find(id)].map_or(0.0, |known| {
+                    let from = resolved(known, storages.of(id));
+                    product_operand(from, known.range(), wide, arithmetic.grid()).scale
+                })
+            };
+            entering(0, true) * entering(1, false) * f64::from(scale)
+                / finest(arithmetic.multiplier_bits)
+        }
         Op::Mul => x * step(node.inputs[1]) / finest(arithmetic.multiplier_bits),
         Op::Add | Op::Sub | Op::Max | Op::Min => x.max(step(node.inputs[1])) / finest(add_bits),
         Op::PRelu => x * largest(node.inputs[1]).max(1.0) / finest(arithmetic.multiplier_bits),

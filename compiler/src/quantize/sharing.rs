@@ -148,6 +148,7 @@ fn has_own_range(op: &Op) -> bool {
     match op {
         Op::Conv { .. }
         | Op::Dense
+        | Op::MatMul { .. }
         | Op::Add
         | Op::Sub
         | Op::Mul

@@ -53,6 +53,12 @@ impl Storages {
                 by_set.extend(widest.filter(|&wide| wide != default).map(|wide| (set, wide)));
             }
         }
+        for node in graph.nodes.iter().filter(|node| matches!(node.op, Op::MatMul { .. })) {
+            // What has zero in the middle enters a product as it is.
+            for &x in &node.inputs {
+                by_set.entry(sets.find(x)).or_insert(default).symmetric = true;
+            }
+        }
         for (set, encoding) in sets.encodings(graph, &fusion) {
             by_set.insert(set, Storage::whole(encoding.dtype));
         }

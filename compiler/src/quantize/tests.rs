@@ -1,5 +1,6 @@
 //! Whole networks: quantized, run by the integer runtime, compared with float.
 
+mod attention;
 mod functions;
 mod given;
 mod lrn;

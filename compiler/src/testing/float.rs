@@ -84,6 +84,7 @@ fn node_result(graph: &Graph, node: &Node, values: &[Vec<f32>]) -> Vec<f32> {
                     / n
             })
         }
+        Op::MatMul { scale } => matmul(operands[0], operands[1], *scale, shape),
         op => evaluate(op, &operands, shape).unwrap(),
     }
 }
@@ -114,6 +115,18 @@ fn conv(operands: &[Operand<'_>], window: &Window, groups: usize, shape: &[usize
             sum += at(x, i[0], first + k[0], y, p).unwrap_or(0.0) * f64::from(weight);
         }
         sum as f32
+    };
+    indices(shape).map(element).collect()
+}
+
+fn matmul(a: Operand<'_>, b: Operand<'_>, scale: f32, shape: &[usize]) -> Vec<f32> {
+    let (p, q) = (strides(a.shape), strides(b.shape));
+    let last = shape.len() - 1;
+    let element = |i: Vec<usize>| {
+        let from = |own: &[usize]| -> usize { (0..last - 1).map(|axis| i[axis] * own[axis]).sum() };
+        let (x, y) = (from(&p) + i[last - 1] * p[last - 1], from(&q) + i[last]);
+        let product = |k: usize| f64::from(a.data[x + k]) * f64::from(b.data[y + k * q[last - 1]]);
+        (f64::from(scale) * (0..a.shape[last]).map(product).sum::<f64>()) as f32
     };
     indices(shape).map(element).collect()
 }

@@ -14,6 +14,7 @@ use super::context::{Context, Tile, check_quant0, check_quant1, operand_b, resul
 use super::elementwise::{Addends, check_scale};
 use super::finding::{Problem, expect};
 use super::memory::Region;
+use super::product::{self, ArrayNode};
 use super::tags::constant;
 
 /// The accumulators: which convolution words sum into them, and which channel blocks they have covered.
@@ -113,9 +114,7 @@ impl Sums {
     ) -> Result<(), Problem> {
         let (node, tile) = context.named(note)?;
         let conv = node.conv.ok_or_else(|| Problem::Unnamed("sums of no convolution".into()))?;
-        let QOp::Conv { weights, bias, requant, groups, bounds, .. } = &conv.op else {
-            return Err(Problem::Unnamed("sums of no convolution".into()));
-        };
+        let array = ArrayNode::new(context, conv)?;
         let held = self.banks.get(op.bank as usize).and_then(Option::as_ref);
         let held = held
             .filter(|h| h.drain == index)
@@ -125,11 +124,9 @@ impl Sums {
         expect("tw", op.tw, tile.extent[1] as i64)?;
         expect("cols", op.cols, tile.extent[2] as i64)?;
         expect("lane", op.lane, (tile.origin[2] % lanes) as i64)?;
-        let per_group = (weights.oc / groups).max(1);
         for j in 0..tile.extent[2] {
             let channel = tile.origin[2] + j;
-            let first = channel / per_group * weights.ic;
-            let expected = first..first + weights.ic;
+            let expected = array.terms(channel);
             let found = |start: &usize| start * lanes..(start + held.blocks) * lanes;
             let covers = |start: &usize| {
                 let found = found(start);
@@ -140,10 +137,11 @@ impl Sums {
                 return Err(Problem::Reduction { channel, found, expected });
             }
             let entry = op.base as usize + j;
-            context.param(op.slot, entry, Some(bias[channel]), requant[channel])?;
+            let (bias, requant) = array.entry(channel);
+            context.param(op.slot, entry, Some(bias), requant)?;
         }
         let quant = pages.vpu_quant(op.page)?;
-        check_quant0(quant, context.value(conv.output).zero_point, bounds)?;
+        check_quant0(quant, context.value(conv.output).zero_point, &array.bounds())?;
         let fused = !std::ptr::eq(conv, node.last);
         expect("add", op.add, fused)?;
         if fused {
@@ -208,9 +206,8 @@ struct Pass<'a, 'c> {
     kernel: &'c MxuKernel,
     region: Region,
     extent: [u32; 2],
-    weights: &'c QWeights,
-    window: &'c Window,
-    groups: usize,
+    array: ArrayNode<'c>,
+    window: Window,
     input: ValueId,
     tile: &'c Tile,
 }
@@ -223,10 +220,8 @@ impl<'a, 'c> Pass<'a, 'c> {
         conv: &'c QNode,
         tile: &'c Tile,
     ) -> Result<Pass<'a, 'c>, Problem> {
-        let (QOp::Conv { weights, window, groups, .. }, &[input]) = (&conv.op, &conv.inputs[..])
-        else {
-            return Err(Problem::Unnamed("sums for no convolution".into()));
-        };
+        let array = ArrayNode::new(context, conv)?;
+        let (window, input) = (array.window(), conv.inputs[0]);
         let kernel = pages.mxu_kernel(op.page)?;
         let regs: &MxuInput = pages.mxu_input(op.page)?;
         let wide = context.value(input).dtype == QType::I16;
@@ -238,7 +233,7 @@ impl<'a, 'c> Pass<'a, 'c> {
             expect(name, found, expected as i64)?;
         }
         expect("wide", kernel.wide, wide)?;
-        expect("nibbles", kernel.nibbles, weights.bits <= 4)?;
+        expect("nibbles", kernel.nibbles, array.is_packed())?;
         let region = Region {
             first: op.act,
             row_stride: regs.row_stride,
@@ -248,36 +243,30 @@ impl<'a, 'c> Pass<'a, 'c> {
             wide: kernel.wide,
         };
         let extent = [regs.h, regs.w];
-        Ok(Pass {
-            context,
-            op,
-            kernel,
-            region,
-            extent,
-            weights,
-            window,
-            groups: *groups,
-            input,
-            tile,
-        })
+        Ok(Pass { context, op, kernel, region, extent, array, window, input, tile })
     }
 
     /// Checks the pass as one over channel blocks `start..`.
     fn check(&self, start: usize) -> Result<(), Problem> {
         self.activations(start)?;
-        self.weights(start)
+        match self.array {
+            ArrayNode::Conv { weights, groups, .. } => self.weights(start, weights, groups),
+            ArrayNode::Product { b, .. } => {
+                product::columns(self.context, self.op, self.tile, b, start)
+            }
+        }
     }
 
     fn activations(&self, start: usize) -> Result<(), Problem> {
         let (context, kernel) = (self.context, self.kernel);
         let (lanes, shape) = (context.memory.lanes(), context.tensors.shape(self.input));
-        let rows = Taps::new(self.window, 0, self.tile.origin[0], shape.h).beside(
+        let rows = Taps::new(&self.window, 0, self.tile.origin[0], shape.h).beside(
             self.op.iy0,
             kernel.sy,
             kernel.dy,
             self.extent[0],
         );
-        let columns = Taps::new(self.window, 1, self.tile.origin[1], shape.w).beside(
+        let columns = Taps::new(&self.window, 1, self.tile.origin[1], shape.w).beside(
             self.op.ix0,
             kernel.sx,
             kernel.dx,
@@ -310,8 +299,8 @@ impl<'a, 'c> Pass<'a, 'c> {
         Ok(())
     }
 
-    fn weights(&self, start: usize) -> Result<(), Problem> {
-        let (lanes, w) = (self.context.memory.lanes(), self.weights);
+    fn weights(&self, start: usize, w: &QWeights, groups: usize) -> Result<(), Problem> {
+        let lanes = self.context.memory.lanes();
         let (per_fold, per_lane) = if self.kernel.nibbles { (2, 2) } else { (1, 1) };
         let mut row = self.op.wgt as usize;
         for block in (0..self.op.blocks as usize).step_by(per_fold) {
@@ -325,7 +314,8 @@ impl<'a, 'c> Pass<'a, 'c> {
                     for lane in 0..lanes {
                         let input = (start + block) * lanes + lane * per_lane;
                         let of = |input: usize| {
-                            if input < limit { self.weight(channel, ky, kx, input) } else { 0 }
+                            let inside = input < limit;
+                            if inside { weight(w, groups, [channel, ky, kx, input]) } else { 0 }
                         };
                         let expected = if per_lane == 2 {
                             of(input) & 0xf | of(input + 1) << 4
@@ -350,17 +340,14 @@ impl<'a, 'c> Pass<'a, 'c> {
         }
         Ok(())
     }
+}
 
-    /// The weight between an output channel and a channel of the whole input; 0 between groups and beyond the last.
-    fn weight(&self, channel: usize, ky: usize, kx: usize, input: usize) -> i8 {
-        let w = self.weights;
-        let first = channel / (w.oc / self.groups).max(1) * w.ic;
-        match input.checked_sub(first) {
-            Some(k) if k < w.ic => {
-                w.data[((channel * w.kernel[0] + ky) * w.kernel[1] + kx) * w.ic + k]
-            }
-            _ => 0,
-        }
+/// The weight between an output channel and a channel of the whole input; 0 between groups and beyond the last.
+fn weight(w: &QWeights, groups: usize, [channel, ky, kx, input]: [usize; 4]) -> i8 {
+    let first = channel / (w.oc / groups).max(1) * w.ic;
+    match input.checked_sub(first) {
+        Some(k) if k < w.ic => w.data[((channel * w.kernel[0] + ky) * w.kernel[1] + kx) * w.ic + k],
+        _ => 0,
     }
 }
 

@@ -17,7 +17,7 @@ use super::tags::Tensors;
 pub(super) struct Computed<'a> {
     /// The node whose result exists.
     pub last: &'a QNode,
-    /// The convolution: the node itself, or the one whose result only the accumulators see.
+    /// The node that the array computes: the node itself, or the convolution whose result only the accumulators see.
     pub conv: Option<&'a QNode>,
 }
 
@@ -67,7 +67,7 @@ impl<'a> Context<'a> {
             let unseen = |v: &&ValueId| !noted[v.0 as usize];
             let mut fused = last.inputs.iter().filter(unseen).filter_map(|v| producer.get(v));
             let conv = match &last.op {
-                QOp::Conv { .. } => Some(last),
+                QOp::Conv { .. } | QOp::MatMul { .. } => Some(last),
                 _ => fused.find(|n| matches!(n.op, QOp::Conv { .. })).copied(),
             };
             Ok(Computed { last, conv })

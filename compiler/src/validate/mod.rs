@@ -14,6 +14,7 @@ mod elementwise;
 mod finding;
 mod interpolate;
 mod memory;
+mod product;
 mod tags;
 mod window;
 

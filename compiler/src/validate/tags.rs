@@ -192,6 +192,7 @@ impl<'a> Tensors<'a> {
             // `moved` walks the lists itself.
             QOp::Gather { .. }
             | QOp::Conv { .. }
+            | QOp::MatMul { .. }
             | QOp::Add { .. }
             | QOp::Max { .. }
             | QOp::Min { .. }
@@ -213,6 +214,7 @@ pub(super) fn moves(op: &QOp) -> bool {
     match op {
         QOp::Concat { .. } | QOp::Pad { .. } | QOp::Gather { .. } | QOp::Reorder { .. } => true,
         QOp::Conv { .. }
+        | QOp::MatMul { .. }
         | QOp::Add { .. }
         | QOp::Max { .. }
         | QOp::Min { .. }

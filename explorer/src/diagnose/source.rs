@@ -152,6 +152,7 @@ fn rounds(op: &QOp) -> bool {
 fn bounds(op: &QOp) -> Option<Bounds> {
     match op {
         QOp::Conv { bounds, .. }
+        | QOp::MatMul { bounds, .. }
         | QOp::Add { bounds, .. }
         | QOp::Max { bounds, .. }
         | QOp::Min { bounds, .. }

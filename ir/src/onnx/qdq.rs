@@ -126,6 +126,7 @@ fn write(writer: &mut Writer<'_>, node: &QNode) -> Result<(), String> {
         QOp::Lut16 { .. } => Err("no ONNX operator interpolates a table".to_owned()),
         QOp::PRelu { .. } => Err("no scale gives back the multipliers of each channel".to_owned()),
         &QOp::Mul { requant, bounds } => elementwise::mul(writer, node, requant, bounds),
+        &QOp::MatMul { requant, bounds } => linear::matmul(writer, node, requant, bounds),
         &QOp::Rescale { m, shift, bounds } => elementwise::rescale(writer, node, m, shift, bounds),
         QOp::Interpolate { axis, points, shift, bounds } => {
             elementwise::interpolate(writer, node, *axis, points, *shift, *bounds)

@@ -187,6 +187,13 @@ impl<'a> Writer<'a> {
                 self.push(node, "ConvTranspose", inputs, attributes);
             }
             Op::Dense => self.dense(node, inputs),
+            Op::MatMul { scale: 1.0 } => self.push(node, "MatMul", inputs, Vec::new()),
+            Op::MatMul { scale } => {
+                let product = self.fresh(format!("{}/product", node.name));
+                self.helper(node, "product", "MatMul", inputs, &product, Vec::new());
+                let scale = self.parameter(node, "scale", &scalar(*scale));
+                self.push(node, "Mul", vec![product, scale], Vec::new());
+            }
             Op::BatchNorm { epsilon } => {
                 self.push(node, "BatchNormalization", inputs, vec![float("epsilon", *epsilon)]);
             }

@@ -28,8 +28,8 @@ pub(super) const FAMILIES: &[Family] = &[
         ops: &["CausalConvWithState", "GRU", "LSTM", "RNN", "TensorScatter"],
     },
     Family {
-        reason: "products of two activations (attention) are not supported yet",
-        suggestion: "",
+        reason: "this form of attention is not supported yet",
+        suggestion: "spell it out in MatMul, Softmax and Transpose",
         ops: &["Attention", "Einsum", "LinearAttention", "RotaryEmbedding"],
     },
     Family {

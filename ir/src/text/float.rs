@@ -100,6 +100,7 @@ fn write_parameters(f: &mut Formatter<'_>, op: &Op) -> fmt::Result {
         Op::Dense | Op::Add | Op::Sub | Op::Mul | Op::Max | Op::Min | Op::PRelu | Op::Reshape => {
             Ok(())
         }
+        Op::MatMul { scale } => write!(f, " scale={scale:?}"),
         Op::Unary { function } => write!(f, " function={}", List(function.terms())),
         Op::Conv { window, groups } => {
             write_window(f, window)?;
@@ -305,6 +306,7 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<Op, ParseError>
             groups: a.value("groups")?,
         },
         "dense" => Op::Dense,
+        "matmul" => Op::MatMul { scale: a.value("scale")? },
         "batch_norm" => Op::BatchNorm { epsilon: a.value("epsilon")? },
         "add" => Op::Add,
         "sub" => Op::Sub,

@@ -74,7 +74,7 @@ fn write_parameters(f: &mut Formatter<'_>, op: &QOp) -> fmt::Result {
             write!(f, " ma={ma} mb={mb} shift={shift}")?;
             write_bounds(f, bounds)
         }
-        QOp::Mul { requant, bounds } => {
+        QOp::MatMul { requant, bounds } | QOp::Mul { requant, bounds } => {
             write!(f, " multiplier={} shift={}", requant.multiplier, requant.shift)?;
             write_bounds(f, bounds)
         }
@@ -212,9 +212,13 @@ fn read_op(file: &File<'_>, statement: &Statement<'_>) -> Result<(QOp, String), 
                 _ => QOp::Min { ma, mb, shift, bounds },
             }
         }
-        "mul" => {
+        name @ ("matmul" | "mul") => {
             let requant = Requant { multiplier: a.value("multiplier")?, shift: a.value("shift")? };
-            QOp::Mul { requant, bounds: read_bounds(&mut a)? }
+            let bounds = read_bounds(&mut a)?;
+            match name {
+                "matmul" => QOp::MatMul { requant, bounds },
+                _ => QOp::Mul { requant, bounds },
+            }
         }
         "rescale" => QOp::Rescale {
             m: a.value("m")?,

@@ -41,6 +41,20 @@ fn transposed_convolutions_read_back() {
     assert_eq!((graph.verify(), graph.to_string()), (Ok(()), text.to_owned()));
 }
 
+#[test]
+fn products_read_back_with_a_positive_factor() {
+    let text = |scale: &str| {
+        format!(
+            "graph \"g\" (%x: f32[2, 3, 3]) -> (%y) {{\n  %y: f32[2, 3, 3] = matmul \"n\"(%x, %x) scale={scale}\n}}\n"
+        )
+    };
+    let graph: Graph = text("0.25").parse().unwrap();
+    assert_eq!((graph.verify(), graph.to_string()), (Ok(()), text("0.25")));
+    for scale in ["0.0", "-1.0", "inf", "NaN"] {
+        assert!(text(scale).parse::<Graph>().unwrap().verify().is_err(), "{scale}");
+    }
+}
+
 /// The text of an interpolation with the interpolated axis made empty.
 fn text_of_nothing(text: &str) -> String {
     text.replace("(%x: f32[1, 2, 3])", "(%x: f32[1, 0, 3])")

@@ -111,6 +111,11 @@ fn check_parameters(node: &Node, problems: &mut Vec<Problem>) {
                 bad("zero point", to.zero_point as f32, "-128 to 127 for int8, 0 for int16");
             }
         }
+        Op::MatMul { scale } => {
+            if !scale.is_normal() || *scale < 0.0 {
+                bad("the factor", *scale, "a positive normal number");
+            }
+        }
         Op::Pad { value, .. } => {
             if value.is_nan() {
                 bad("the padding value", *value, "a number");

@@ -32,7 +32,11 @@ impl NodeCheck<'_> {
     /// Reports broken rules; returns the range of the result, if operands and operator allow to tell it.
     pub(super) fn run(&self, problems: &mut Vec<Problem>) -> Option<Range> {
         let (least, most) = match self.node.op {
-            QOp::Add { .. } | QOp::Max { .. } | QOp::Min { .. } | QOp::Mul { .. } => (2, 2),
+            QOp::MatMul { .. }
+            | QOp::Add { .. }
+            | QOp::Max { .. }
+            | QOp::Min { .. }
+            | QOp::Mul { .. } => (2, 2),
             QOp::Concat { .. } => (1, usize::MAX),
             QOp::Conv { .. }
             | QOp::Rescale { .. }
@@ -69,6 +73,10 @@ impl NodeCheck<'_> {
                 self.broadcast(problems);
                 let factor = |i: usize| magnitude(self.ranges[i], self.operands[i].zero_point);
                 self.requant(0, requant, factor(0).saturating_mul(factor(1)), problems);
+                self.bounds(bounds, problems)
+            }
+            QOp::MatMul { requant, bounds } => {
+                self.matmul(requant, problems);
                 self.bounds(bounds, problems)
             }
             QOp::Rescale { m: _, shift, bounds } => {
@@ -320,6 +328,32 @@ impl NodeCheck<'_> {
         }
     }
 
+    fn matmul(&self, requant: &Requant, problems: &mut Vec<Problem>) {
+        let (a, b) = (self.operands[0], self.operands[1]);
+        for value in [a, b] {
+            if value.zero_point != 0 {
+                let found = format!("{} of `{}`", value.zero_point, value.name);
+                self.bad(problems, "a zero point", found, "0".to_owned());
+            }
+        }
+        if b.dtype != QType::I8 {
+            let found = b.dtype.name().to_owned();
+            self.bad(problems, "the second operand's type", found, QType::I8.name().to_owned());
+        }
+        if (b.shape.h != a.shape.h && b.shape.h != 1) || b.shape.c != a.shape.c {
+            let expected = format!("{} or 1 rows, {} channels", a.shape.h, a.shape.c);
+            self.bad(problems, "the second operand's shape", b.shape.to_string(), expected);
+        }
+        self.shape_is(Hwc { c: b.shape.w, ..a.shape }, problems);
+        let bound = product_bound([a, b], [self.ranges[0], self.ranges[1]]);
+        let bits = a.dtype.accumulator_bits();
+        if accumulator_bits(bound) > u32::from(bits) {
+            let node = self.node.name.clone();
+            problems.push(Problem::Accumulator { node, channel: 0, bound, bits });
+        }
+        self.requant(0, requant, bound, problems);
+    }
+
     /// The first operand has the result's shape; the second may have extent 1 anywhere.
     fn broadcast(&self, problems: &mut Vec<Problem>) {
         self.shape_is(self.operands[0].shape, problems);
@@ -521,6 +555,17 @@ impl NodeCheck<'_> {
 /// Smallest and largest entry of a table.
 fn range<T: Copy + Ord + Into<i32>>(table: &[T]) -> Option<Range> {
     table.iter().min().zip(table.iter().max()).map(|(&lo, &hi)| (lo.into(), hi.into()))
+}
+
+/// Largest absolute value of any partial sum of a product of two computed tensors: (N25) of `docs/numerics.md`.
+pub(super) fn product_bound([a, b]: [&QValue; 2], [ra, rb]: [Range; 2]) -> u64 {
+    // The array takes 16-bit elements as two bytes, which can be larger on their own.
+    let ra = match a.dtype {
+        QType::I8 => ra,
+        QType::I16 => (ra.0 & !0xff, ra.1.max(0xff)),
+    };
+    let terms = u64::try_from(b.shape.c).unwrap_or(u64::MAX);
+    magnitude(ra, 0).saturating_mul(magnitude(rb, 0)).saturating_mul(terms)
 }
 
 /// Largest `|x - zero_point|` over a range.

@@ -3,11 +3,11 @@
 use isa::numerics::{accumulator_bits, accumulator_bound};
 
 use super::Problem;
-use super::qops::magnitude;
+use super::qops::{magnitude, product_bound};
 use crate::qgraph::{QGraph, QOp};
 
 /// Sums of `graph`, which must be [verified](QGraph::verify), that might leave an accumulator of `acc_bits` bits: no partial sum
-/// of a convolution or of an average may, in any order (equation (N6) of `docs/numerics.md`).
+/// of a convolution, of a product or of an average may, in any order (equation (N6) of `docs/numerics.md`).
 #[must_use]
 pub fn wrapping_sums(graph: &QGraph, acc_bits: u32) -> Vec<Problem> {
     let ranges = super::stored_ranges(graph);
@@ -40,6 +40,15 @@ pub fn wrapping_sums(graph: &QGraph, acc_bits: u32) -> Vec<Problem> {
                 channels.for_each(|(channel, (row, &bias))| {
                     check(channel, accumulator_bound(row, lo, hi, bias));
                 });
+            }
+            QOp::MatMul { .. } => {
+                let operand = |i: usize| {
+                    let id = *node.inputs.get(i)?;
+                    Some((graph.value(id)?, *ranges.get(id.0 as usize)?))
+                };
+                if let Some(((a, ra), (b, rb))) = operand(0).zip(operand(1)) {
+                    check(0, product_bound([a, b], [ra, rb]));
+                }
             }
             QOp::AveragePool { window, .. } => {
                 let taps = window.kernel[0].saturating_mul(window.kernel[1]) as u64;
@@ -76,6 +85,22 @@ mod tests {
         let bound = 2 * 127 * 32768 + 2_147_483_647;
         assert_eq!(bounds(conv, 32), [bound]);
         assert_eq!(bounds(conv, 33), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn a_product_of_two_tensors_has_as_many_terms_as_channels() {
+        let graph = |dtype: &str, lo: i32, hi: i32| {
+            format!("qgraph \"g\" rounding=half-even (%v0: i8[1, 4, 3] scale=1.0 zero_point=0 onnx_shape=[1, 4, 3] perm=[0, 1, 2], %v1: i8[1, 2, 3] scale=1.0 zero_point=0 onnx_shape=[1, 2, 3] perm=[0, 1, 2]) -> (%v3) {{
+  %v2: {dtype}[1, 4, 3] scale=1.0 zero_point=0 = rescale \"r\"(%v0) onnx=\"QuantizeLinear\" m=1 shift=0 lo={lo} hi={hi}
+  %v3: i8[1, 4, 2] scale=1.0 zero_point=0 onnx_shape=[1, 4, 2] perm=[0, 1, 2] = matmul \"m\"(%v2, %v1) onnx=\"MatMul\" multiplier=8388608 shift=40 lo=-128 hi=127
+}}
+")
+        };
+        assert_eq!(bounds(&graph("i8", -7, 5), 12), [3 * 7 * 128]);
+        assert_eq!(bounds(&graph("i8", -7, 5), 13), Vec::<u64>::new());
+        // Bytes on their own: -1 is 256 * -1 + 255.
+        assert_eq!(bounds(&graph("i16", -1, 5), 12), [3 * 256 * 128]);
+        assert_eq!(bounds(&graph("i16", -257, 300), 12), [3 * 512 * 128]);
     }
 
     #[test]

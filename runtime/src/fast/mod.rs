@@ -6,15 +6,17 @@
 
 mod conv;
 mod elementwise;
+mod matmul;
 mod movement;
 mod padded;
 mod pool;
 mod scratch;
 mod stored;
 
-use ir::qgraph::{Hwc, QGraph, QNode, QOp, QType, QValue};
+use ir::qgraph::{Bounds, Hwc, QGraph, QNode, QOp, QType, QValue};
 use isa::numerics::{
-    AddParams, MulParams, RescaleParams, Rounding, add, lut16, max, min, mul, prelu, rescale,
+    AddParams, MulParams, Requant, RescaleParams, Rounding, add, lut16, max, min, mul, prelu,
+    rescale,
 };
 use kernels::{AddConstants, qs8_add};
 
@@ -35,6 +37,8 @@ pub(crate) enum Step<'g> {
     Conv(Box<FastConv<'g>>),
     /// Source positions.
     Reorder(Reorder),
+    /// Nothing, but memory for sums.
+    MatMul(Requant, Bounds),
     /// The plain loop serves.
     Plain,
 }
@@ -52,6 +56,7 @@ impl<'g> Step<'g> {
                 conv.map_or(Step::Plain, |conv| Step::Conv(Box::new(conv)))
             }
             QOp::Reorder { dims, perm } => Step::Reorder(Reorder::new(dims, perm)),
+            &QOp::MatMul { requant, bounds } => Step::MatMul(requant, bounds),
             QOp::Softmax { .. } | QOp::Interpolate { .. } => Step::Plain,
             _ => Step::Direct,
         }
@@ -80,6 +85,16 @@ impl<'g> Step<'g> {
             }
             (Step::Reorder(reorder), QType::I16) => {
                 filled(&target, scratch, |out| reorder.run(elements::<i16>(inputs[0]), out))
+            }
+            (&Step::MatMul(requant, bounds), QType::I8) => {
+                let mut out = scratch.take(target.shape.extents().iter().product());
+                matmul::matmul::<i8>(inputs, requant, bounds, &target, scratch, &mut out);
+                QData::I8(out)
+            }
+            (&Step::MatMul(requant, bounds), QType::I16) => {
+                let mut out = scratch.take(target.shape.extents().iter().product());
+                matmul::matmul::<i16>(inputs, requant, bounds, &target, scratch, &mut out);
+                QData::I16(out)
             }
             (Step::Direct, QType::I8) => filled(&target, scratch, |out: &mut [i8]| {
                 if !vector_add(graph, node, inputs, &target, out) {
@@ -178,7 +193,11 @@ fn direct<T: Stored>(
             movement::pad(x, *before, value, (out, target.shape));
         }
         QOp::Gather { indices } => movement::gather((elements(x), x.shape), indices, out),
-        QOp::Conv { .. } | QOp::Reorder { .. } | QOp::Softmax { .. } | QOp::Interpolate { .. } => {
+        QOp::Conv { .. }
+        | QOp::MatMul { .. }
+        | QOp::Reorder { .. }
+        | QOp::Softmax { .. }
+        | QOp::Interpolate { .. } => {
             unreachable!("`Step::new` chose another way for these")
         }
     }

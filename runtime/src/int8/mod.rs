@@ -14,6 +14,7 @@ mod extremum;
 mod gather;
 mod interpolate;
 mod lut;
+mod matmul;
 mod max_pool;
 mod mul;
 mod pad;
@@ -99,6 +100,9 @@ pub(crate) fn execute(graph: &QGraph, node: &QNode, inputs: &[&QTensor]) -> QTen
             let (za, zb, lo, hi) = (zero(0), zero(1), bounds.lo, bounds.hi);
             let params = MulParams { requant, za, zb, zy, lo, hi };
             mul::mul(inputs[0], inputs[1], &params, &target)
+        }
+        &QOp::MatMul { requant, bounds } => {
+            matmul::matmul(inputs[0], inputs[1], requant, bounds, &target)
         }
         &QOp::Rescale { m, shift, bounds } => {
             let (lo, hi) = (bounds.lo, bounds.hi);

@@ -201,6 +201,7 @@ impl<R: Rng> Generator<'_, R> {
                 let slope = self.constant(&[c, 1, 1], -0.3, 0.6);
                 self.apply(Op::PRelu, &[x, slope])
             }
+            17 if self.rng.random_bool(0.5) => self.matmul(x),
             17 => {
                 let size = self.rng.random_range(1..6);
                 self.apply(Op::Lrn { size, alpha: 0.1, beta: 0.75, bias: 1.0 }, &[x])
@@ -229,6 +230,17 @@ impl<R: Rng> Generator<'_, R> {
             }
         };
         y.unwrap_or(x)
+    }
+
+    /// Rows by rows, or rows by what another value of the same shape has for columns.
+    fn matmul(&mut self, x: ValueId) -> Option<ValueId> {
+        let shape = self.shape(x);
+        let others = self.others(x, |other| other == shape);
+        let other = *pick(self.rng, &others);
+        let turned = self.apply(Op::Transpose { perm: vec![0, 1, 3, 2] }, &[other])?;
+        let scale = *pick(self.rng, &[1.0, 0.125, 3.0]);
+        let pair = if self.rng.random_bool(0.5) { [x, turned] } else { [turned, x] };
+        self.apply(Op::MatMul { scale }, &pair)
     }
 
     fn conv(&mut self, x: ValueId, c: usize) -> Option<ValueId> {

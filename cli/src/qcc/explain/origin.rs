@@ -149,7 +149,9 @@ fn numbers(op: &QOp) -> Numbers {
         QOp::Add { ma, mb, shift, bounds }
         | QOp::Max { ma, mb, shift, bounds }
         | QOp::Min { ma, mb, shift, bounds } => Numbers::shared(&[*ma, *mb], *shift, bounds),
-        QOp::Mul { requant, bounds } => Numbers::requant(&[*requant], bounds),
+        QOp::MatMul { requant, bounds } | QOp::Mul { requant, bounds } => {
+            Numbers::requant(&[*requant], bounds)
+        }
         QOp::Rescale { m, shift, bounds } => Numbers::shared(&[*m], *shift, bounds),
         QOp::Interpolate { shift, bounds, .. } => Numbers::shared(&[], *shift, bounds),
         QOp::PRelu { requant, negative, bounds } => {

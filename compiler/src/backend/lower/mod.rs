@@ -10,6 +10,7 @@ mod factors;
 mod gather;
 mod insets;
 mod interpolate;
+mod matmul;
 mod mover;
 mod reorder;
 mod softmax;
@@ -30,6 +31,7 @@ pub(crate) fn candidates(target: &Target<'_>, step: usize) -> Vec<Candidate> {
     match op {
         QOp::Conv { .. } if is_depthwise(op) => window::candidates(target, step),
         QOp::Conv { .. } => conv::candidates(target, step),
+        QOp::MatMul { .. } => matmul::candidates(target, step),
         QOp::MaxPool { .. } | QOp::AveragePool { .. } => window::candidates(target, step),
         QOp::Add { .. }
         | QOp::Max { .. }
@@ -57,6 +59,7 @@ pub(crate) fn emit(emitter: &mut Emitter<'_>) -> Result<(), BackendError> {
     match op {
         QOp::Conv { .. } if is_depthwise(op) => window::emit(emitter),
         QOp::Conv { .. } => conv::emit(emitter),
+        QOp::MatMul { .. } => matmul::emit(emitter),
         QOp::MaxPool { .. } | QOp::AveragePool { .. } => window::emit(emitter),
         QOp::Add { .. }
         | QOp::Max { .. }

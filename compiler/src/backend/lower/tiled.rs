@@ -16,7 +16,7 @@ use crate::backend::tiling::{Buffer, Candidate, Cost, Order, Role, Tiling};
 use super::conv::slot_rows;
 
 /// Largest tile extent a word can hold.
-const MAX_TILE: usize = 2047;
+pub(super) const MAX_TILE: usize = 2047;
 
 /// Most channel blocks a word can hold.
 pub(super) const MAX_BLOCKS: usize = 1023;
@@ -29,6 +29,11 @@ pub(super) trait Tiled {
     /// Cycles of the vector engine for such a tile, without the pipeline's fixed cost.
     fn work(&self, tile: Rect, n_blocks: usize) -> u64;
 
+    /// Cycles of the array for such a tile.
+    fn array(&self, _tile: Rect, _n_blocks: usize) -> u64 {
+        0
+    }
+
     /// Whether the pieces of two runs of channel blocks of the same length differ in nothing but where they begin.
     fn is_uniform(&self) -> bool {
         true
@@ -36,6 +41,11 @@ pub(super) trait Tiled {
 
     /// Widest tile allowed.
     fn max_width(&self) -> usize {
+        MAX_TILE
+    }
+
+    /// Highest tile allowed.
+    fn max_height(&self) -> usize {
         MAX_TILE
     }
 
@@ -85,7 +95,7 @@ pub(super) fn candidates(
     let shape = value.shape;
     let n_blocks = blocks(shape.c, lanes);
     let widths = cuts(shape.w, op.max_width());
-    let heights = cuts(shape.h, MAX_TILE);
+    let heights = cuts(shape.h, op.max_height());
     let depths = if op.all_channels() { vec![n_blocks] } else { cuts(n_blocks, op.max_blocks()) };
     let mut out = Vec::new();
     for &tw in &widths {
@@ -110,6 +120,8 @@ struct Whole {
     chunks: usize,
     /// Cycles of the vector engine.
     cycles: u64,
+    /// Cycles of the array.
+    array: u64,
     /// DRAM bytes of operands and weights.
     moved: usize,
     /// Most scratchpad rows of a piece of each operand that is not resident.
@@ -132,6 +144,7 @@ impl Whole {
             units: cut.len() * chunks.len(),
             chunks: chunks.len(),
             cycles: 0,
+            array: 0,
             moved: 0,
             input_rows: vec![0; n_inputs],
         };
@@ -148,6 +161,7 @@ impl Whole {
         for (chunk, count) in counted {
             for tile in cut {
                 whole.cycles += op.work(*tile, chunk.len()) * count as u64;
+                whole.array += op.array(*tile, chunk.len()) * count as u64;
                 for (i, piece) in op.pieces(*tile, chunk.clone()).iter().enumerate() {
                     if !target.is_resident(piece.value) {
                         let rows = piece.rows(target.graph);
@@ -171,7 +185,7 @@ fn candidate(
     slots: usize,
 ) -> Candidate {
     let value = &target.graph.values[output.0 as usize];
-    let &Whole { units, chunks, cycles, mut moved, .. } = whole;
+    let &Whole { units, chunks, cycles, array, mut moved, .. } = whole;
     let slots = slots.min(units);
     let mut buffers: Vec<Buffer> = Vec::new();
     for (i, &rows) in whole.input_rows.iter().enumerate() {
@@ -189,8 +203,13 @@ fn candidate(
     if target.in_dram(output) {
         moved += value.shape.h * value.shape.w * value.shape.c * planes(value.dtype);
     }
-    let mut cost =
-        Cost { vpu: cycles, bytes: moved as u64, tiles: units as u64, ..Cost::default() };
+    let mut cost = Cost {
+        mxu: array,
+        vpu: cycles,
+        bytes: moved as u64,
+        tiles: units as u64,
+        ..Cost::default()
+    };
     if slots < 2 && !buffers.is_empty() {
         cost.exposed = units as u64;
         cost.exposed_bytes = moved as u64;

@@ -42,7 +42,8 @@ impl<'a> WindowWork<'a> {
         let (window, weights) = match &node.op {
             QOp::Conv { window, weights, .. } => (*window, Some(weights)),
             QOp::MaxPool { window } | QOp::AveragePool { window, .. } => (*window, None),
-            QOp::Add { .. }
+            QOp::MatMul { .. }
+            | QOp::Add { .. }
             | QOp::Max { .. }
             | QOp::Min { .. }
             | QOp::Mul { .. }

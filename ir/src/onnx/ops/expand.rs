@@ -1,7 +1,7 @@
 //! Expand and Tile: repetition along axes.
 
 use super::{OpSpec, constant_operand};
-use crate::graph::Op;
+use crate::graph::{Op, ValueId};
 use crate::indices::{Indices, Run};
 use crate::infer::{ShapeError, broadcast};
 use crate::onnx::error::NodeError;
@@ -63,12 +63,30 @@ fn expand_value(node: &mut NodeCtx<'_>) -> Imported {
     if own != input {
         operand = node.intermediate("axes", Op::Reshape, vec![operand], Some(own.clone()))?;
     }
+    node.emit(Op::Gather { indices: repetition(&own, &shape) }, vec![operand])
+}
+
+/// Indices that repeat the axes of `own` with one element as often as `shape`, of as many axes, wants.
+fn repetition(own: &[usize], shape: &[usize]) -> Vec<Indices> {
     let repeated = |(&extent, &wanted): (&usize, &usize)| match extent {
         1 => Run::new(0, wanted, 0).into_iter().collect(),
         _ => Indices::all(extent),
     };
-    let indices = own.iter().zip(&shape).map(repeated).collect();
-    node.emit(Op::Gather { indices }, vec![operand])
+    own.iter().zip(shape).map(repeated).collect()
+}
+
+/// `x` repeated along its axes with one element to `shape`, of as many axes.
+pub(super) fn repeated(
+    node: &mut NodeCtx<'_>,
+    what: &str,
+    x: ValueId,
+    shape: &[usize],
+) -> Result<ValueId, NodeError> {
+    let own = node.value_shape(x).to_vec();
+    if own == shape {
+        return Ok(x);
+    }
+    node.intermediate(what, Op::Gather { indices: repetition(&own, shape) }, vec![x], None)
 }
 
 /// How often each axis of the operand stands in the result.

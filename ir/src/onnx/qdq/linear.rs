@@ -2,10 +2,10 @@
 
 use isa::numerics::Requant;
 
-use super::scales::{factor, weight_scale};
+use super::scales::{factor, operand_scale, weight_scale};
 use super::writer::{Writer, scale_of};
 use crate::onnx::proto::DataType;
-use crate::onnx::write::{int, window_attributes};
+use crate::onnx::write::{int, ints, window_attributes};
 use crate::qgraph::{Bounds, QNode, QWeights, Window};
 
 /// Constants of a convolution.
@@ -60,6 +60,33 @@ pub(super) fn conv(
     attributes.push(int("group", layer.groups));
     let real = writer.compute(node, "Conv", vec![input, weights, bias], attributes);
     writer.store(node, real, bounds);
+    Ok(())
+}
+
+/// MatMul of two dequantized operands, heads (h) first; a coarse multiplier goes into the scale of the first one.
+pub(super) fn matmul(
+    writer: &mut Writer<'_>,
+    node: &QNode,
+    requant: Requant,
+    bounds: Bounds,
+) -> Result<(), String> {
+    let [a, b] = [0, 1].map(|index| scale_of(writer.operand(node, index)));
+    let unit = f64::from(scale_of(writer.result(node))) / f64::from(b);
+    let wanted = factor(requant);
+    let scale = operand_scale(wanted, wanted, a, unit);
+    if !scale.is_finite() {
+        return Err("its multiplier is outside the range of float32".to_owned());
+    }
+    let real = [writer.real_at(node, 0, scale), writer.real(node, 1)];
+    // From `[1, c, h, w]` to `[1, h, w, c]`, and for the second operand `[1, h, c, w]`.
+    let [a, b] = [[0, 2, 3, 1], [0, 2, 1, 3]].map(|perm| vec![ints("perm", &perm)]);
+    let [x, w] = real;
+    let x = writer.helper(&node.name, "rows", "Transpose", vec![x], a);
+    let w = writer.helper(&node.name, "columns", "Transpose", vec![w], b);
+    let product = writer.compute(node, "MatMul", vec![x, w], Vec::new());
+    let back = vec![ints("perm", &[0, 3, 1, 2])];
+    let planes = writer.helper(&node.name, "planes", "Transpose", vec![product], back);
+    writer.store(node, planes, bounds);
     Ok(())
 }
 

@@ -197,6 +197,34 @@ fn matmul_with_the_constant_on_either_side() {
 }
 
 #[test]
+fn products_of_two_activations_repeat_leading_axes() {
+    let product = |a: &str, b: &str| {
+        Tiny::new(13).input("a", a).input("b", b).node("MatMul a b -> y", &[]).nodes()
+    };
+    assert_eq!(
+        product("1,2,3,4", "1,2,4,5"),
+        "%y: f32[1, 2, 3, 5] = matmul \"matmul\"(%a, %b) scale=1.0\n"
+    );
+    // One matrix on the right: all rows are those of one matrix.
+    let shared = product("2,3,4", "4,5");
+    assert_has(&shared, "%y/rows: f32[6, 4] = reshape");
+    assert_has(&shared, "%y/product: f32[6, 5] = matmul \"matmul/product\"(%y/rows, %b) scale=1.0");
+    assert_has(&shared, "%y: f32[2, 3, 5] = reshape");
+    // A column of matrices against a row of them: each with each.
+    let all = product("2,1,3,4", "5,4,6");
+    assert_has(&all, "%y/rows_repeated: f32[2, 5, 3, 4] = gather");
+    assert_has(&all, "%y/columns_repeated: f32[2, 5, 4, 6] = gather");
+    assert_has(
+        &all,
+        "%y: f32[2, 5, 3, 6] = matmul \"matmul\"(%y/rows_repeated, %y/columns_repeated)",
+    );
+    // Vectors are matrices of one row or column, and leave no axis behind.
+    assert_has(&product("4", "4"), "%y: f32[] = reshape");
+    assert_has(&product("2,3,4", "4"), "%y: f32[2, 3] = reshape");
+    assert_has(&product("4", "2,4,3"), "%y: f32[2, 3] = reshape");
+}
+
+#[test]
 fn a_matrix_used_twice_is_transposed_once() {
     let tiny = Tiny::new(13).input("x", "1,3").floats("w", &[3, 3]);
     let text = tiny.node("MatMul x w -> h", &[]).node("MatMul h w -> y", &[]).text();

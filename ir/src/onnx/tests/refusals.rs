@@ -68,14 +68,13 @@ fn operand_constraints() {
         &mixed.node("Conv x w -> y", &[]).refusal(),
         "operand 1 has shape [2, 2, 1, 1], expected 3 axes",
     );
-    let attention = Tiny::new(13).input("a", "1,2").input("b", "2,1").node("MatMul a b -> y", &[]);
-    assert_has(
-        &attention.refusal(),
-        "one operand is constant; found `a`, which is computed at run time, and `b`",
-    );
+    let uneven = Tiny::new(13).input("a", "1,2").input("b", "3,1").node("MatMul a b -> y", &[]);
+    assert_has(&uneven.refusal(), "operand 1 has shape [3, 1], expected [2, 1]");
+    let batches = Tiny::new(13).input("a", "2,4,3").input("b", "5,3,1");
+    assert_has(&batches.node("MatMul a b -> y", &[]).refusal(), "[2] and [5] do not broadcast");
     let batched =
         Tiny::new(13).input("x", "2,1,2").floats("w", &[2, 2, 1]).node("MatMul x w -> y", &[]);
-    assert_has(&batched.refusal(), "the constant is a matrix");
+    assert_has(&batched.refusal(), "a constant operand is a matrix");
     let gemm = Tiny::new(13).input("x", "2,2").floats("w", &[2, 3]).floats("c", &[2, 1]);
     let gemm = |beta| gemm.clone().node("Gemm x w c -> y", &[float("beta", beta)]);
     assert_has(
