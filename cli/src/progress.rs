@@ -1,5 +1,6 @@
 //! Progress on stderr: only on a terminal, with the rate and the time left, and gone without a trace when done.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -48,6 +49,40 @@ impl Progress {
     /// One more is done.
     pub(crate) fn tick(&self) {
         self.0.inc(1);
+    }
+}
+
+/// Bars of stages that follow each other: one is drawn at a time.
+pub(crate) struct Stages {
+    talk: Talk,
+    current: Mutex<Option<Progress>>,
+}
+
+impl Stages {
+    pub(crate) fn new(talk: Talk) -> Stages {
+        Stages { talk, current: Mutex::new(None) }
+    }
+
+    /// A stage of `count` steps begins; the one before is over.
+    pub(crate) fn begin(&self, what: &'static str, count: usize) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        // The old one goes before the new one draws.
+        *current = None;
+        *current = Some(Progress::over(self.talk, what, count));
+    }
+
+    /// A step of the stage is done.
+    pub(crate) fn tick(&self) {
+        if let Some(progress) = self.current.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
+        {
+            progress.tick();
+        }
+    }
+
+    /// Says a line; nothing draws meanwhile.
+    pub(crate) fn line(&self, text: &str) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.talk.note(text.trim_end());
     }
 }
 

@@ -1,9 +1,11 @@
 //! `qdse`: which bit widths and which machine.
 
 pub(crate) mod args;
+mod checks;
 mod folder;
 mod identity;
 mod merge;
+mod mixed;
 mod source;
 mod study;
 mod sweep;

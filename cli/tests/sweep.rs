@@ -2,13 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod common;
+#[path = "common/sweep.rs"]
+mod fixture;
 
-use std::collections::BTreeMap;
 use std::io::Write;
-use std::process::Child;
 use std::time::Duration;
 
-use common::{Folder, network};
+use common::network;
+use fixture::{Sweep, check_rebuilt};
 use serde_json::Value;
 
 /// 32 points, half of which no machine can be.
@@ -30,52 +31,6 @@ area.lut4 = "min"
 array_rows = "== array_cols"
 "#;
 
-/// A folder with the space, and the arguments of a sweep of it but for `-o`.
-struct Sweep {
-    folder: Folder,
-    args: Vec<String>,
-}
-
-impl Sweep {
-    fn new(name: &str, space: &str) -> Sweep {
-        let folder = Folder::new(name);
-        folder.write("space.toml", space.as_bytes());
-        let (model, data) = (network("fashion_mnist.onnx"), network("test.npz"));
-        let calib = network("calibration.npz");
-        let args = [&model, "--space", "space.toml", "--data", &data, "--calib", &calib];
-        let rest = ["--preprocess", "mean=0,std=255"];
-        let args = args.into_iter().chain(rest).map(str::to_owned).collect();
-        Sweep { folder, args }
-    }
-
-    fn args<'a>(&'a self, out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-        let few = if more.contains(&"--samples") { &[][..] } else { &["--samples", "200"] };
-        let args = self.args.iter().map(String::as_str);
-        args.chain(["-o", out]).chain(few.iter().chain(more).copied()).collect()
-    }
-
-    /// Runs it to its end; what it printed.
-    fn run(&self, out: &str, more: &[&str]) -> String {
-        self.folder.good("qdse", &self.args(out, more)).0
-    }
-
-    fn start(&self, out: &str, more: &[&str]) -> Child {
-        self.folder.command("qdse", &self.args(out, more)).spawn().unwrap()
-    }
-
-    /// The bytes of every file it left.
-    fn files(&self, out: &str) -> BTreeMap<String, Vec<u8>> {
-        let entries = std::fs::read_dir(self.folder.file(out)).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.map(|name| (name.clone(), self.folder.read(&format!("{out}/{name}")))).collect()
-    }
-
-    fn rows(&self, out: &str) -> Vec<Value> {
-        let text = String::from_utf8(self.folder.read(&format!("{out}/points.jsonl"))).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
 fn number(row: &Value, key: &str) -> Option<f64> {
     row[key].as_f64()
 }
@@ -83,8 +38,7 @@ fn number(row: &Value, key: &str) -> Option<f64> {
 #[test]
 fn points_are_what_qcc_and_qsim_say() {
     let mut sweep = Sweep::new("sweep-points", SPACE);
-    let (model, data) = (network("fashion_mnist.onnx"), network("calibration.npz"));
-    sweep.args[4].clone_from(&data);
+    sweep.args[4] = network("calibration.npz");
     sweep.run("out", &["--samples", "1000"]);
     let rows = sweep.rows("out");
     assert_eq!(rows.len(), 32);
@@ -97,20 +51,7 @@ fn points_are_what_qcc_and_qsim_say() {
     );
     // Nothing a pattern of the axes could favour.
     for row in [0, 3, 5, 6, 11, 14].map(|i| good[i]) {
-        let flags: Vec<&str> = row["qcc"].as_str().unwrap().split_whitespace().collect();
-        let args = [&model, "--data", &data, "--preprocess", "mean=0,std=255", "-o", "p.bin"];
-        sweep.folder.good("qcc", &[&args[..], &flags].concat());
-        let args = ["p.bin", "--data", &data, "--float", &model, "--format", "json"];
-        let report: Value = serde_json::from_str(&sweep.folder.good("qsim", &args).0).unwrap();
-        let mut compared = 0;
-        for (key, value) in row.as_object().unwrap() {
-            let found = key.split('.').fold(&report, |value, name| &value[name]);
-            if key.contains('.') {
-                assert_eq!(value, found, "{key} of {row}");
-                compared += usize::from(value.is_number());
-            }
-        }
-        assert!(compared >= 23, "{row}");
+        check_rebuilt(&sweep, row);
     }
 }
 
@@ -235,6 +176,46 @@ fn shards_merge_to_the_bytes_of_one_run() {
     assert!(refused(&["merge", "whole", "-o", "other"]).contains("whole: is no shard"));
     assert!(refused(&["merge", "1-3", "2-3", "3-3", "-o", "whole"]).contains("holds a sweep"));
     assert!(!sweep.folder.file("other").exists());
+}
+
+/// The script of docs/exploration.md as Slurm would start it, task by task, one of them twice.
+#[cfg(unix)]
+#[test]
+fn the_documented_job_array_comes_to_the_bytes_of_one_run() {
+    let text = include_str!("../../docs/exploration.md");
+    let script =
+        text.split("```sh\n").find(|block| block.starts_with("#!/bin/sh\n#SBATCH")).unwrap();
+    let script = script.split("```").next().unwrap();
+    let merge = text.split('`').find(|code| code.starts_with("qdse merge shards/*")).unwrap();
+    let sweep = Sweep::new("sweep-array", &SPACE.replace("[3, 8]", "8"));
+    let script = script.replace("--data", "--preprocess mean=0,std=255 --data");
+    let images = std::fs::read(network("calibration.npz")).unwrap();
+    for name in ["test.npz", "calib.npz"] {
+        sweep.folder.write(name, &images);
+    }
+    sweep.folder.write("model.onnx", &std::fs::read(network("fashion_mnist.onnx")).unwrap());
+    sweep.folder.write("job.sh", script.as_bytes());
+    let binaries = std::path::Path::new(env!("CARGO_BIN_EXE_qdse")).parent().unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let paths = [binaries.to_path_buf()].into_iter().chain(std::env::split_paths(&path));
+    let path = std::env::join_paths(paths).unwrap();
+    let shell = |args: &[&str], task: &str| {
+        let mut command = std::process::Command::new("sh");
+        command.args(args).current_dir(&sweep.folder.0).env("PATH", &path);
+        let variables =
+            [("ARRAY_TASK_ID", task), ("ARRAY_TASK_COUNT", "3"), ("CPUS_PER_TASK", "2")];
+        command.envs(variables.map(|(name, value)| (format!("SLURM_{name}"), value)));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    for task in ["2", "1", "3", "2"] {
+        shell(&["job.sh"], task);
+    }
+    shell(&["-c", merge], "");
+    let args = "model.onnx --space space.toml --data test.npz --calib calib.npz --preprocess mean=0,std=255 -o whole";
+    sweep.folder.good("qdse", &args.split(' ').collect::<Vec<_>>());
+    assert_eq!(sweep.files("out"), sweep.files("whole"));
+    assert_eq!(sweep.rows("out").len(), 16);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use compiler::backend::generate;
 use compiler::calibrate::{Calibration, Observed};
-use compiler::compile::{CompileError, Network, Quantized, program};
+use compiler::compile::{CompileError, Network, Quantized};
 use compiler::options::{BiasCorrection, Options, WeightRounding};
 use compiler::refine::{Answers, Means, Probes};
 use ir::qgraph::QGraph;
@@ -154,12 +155,12 @@ impl<'a> Bench<'a> {
         Ok((table, quantized))
     }
 
-    /// Compiles a graph and counts what the program takes.
+    /// Compiles a graph and counts what the program takes. The program is not proved: who keeps one compiles it anew.
     ///
     /// # Errors
     /// When the machine cannot hold it, or for a bug.
     pub fn cost(&self, graph: &QGraph) -> Result<Cost, CostError> {
-        let made = program(graph, self.hardware, Meta::default())?;
+        let made = generate(graph, self.hardware, Meta::default()).map_err(CompileError::from)?;
         let timing = timing::run(&made, timing::Mode::Event)?;
         let report = Report::new(&made, self.hardware, &ProgramFile::default(), &timing)?;
         let share = |layer: &Layer| {

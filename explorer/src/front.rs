@@ -70,18 +70,12 @@ impl<'a> Front<'a> {
             let found = row.object();
             lines.push(columns.iter().map(|column| shown(&found[column])).collect());
         }
-        let width = |i: usize| lines.iter().map(|cells| cells[i].len()).max().unwrap_or_default();
-        let widths: Vec<usize> = (0..columns.len()).map(width).collect();
         let mut text = self.summary() + "\n";
         let better = |d| if d == Direction::Max { "most" } else { "least" };
         let wanted =
             self.space.objectives.iter().map(|o| format!("{} {}", better(o.direction), o.key));
         let _ = writeln!(text, "wanted: {}\n", wanted.collect::<Vec<_>>().join(", "));
-        for cells in &lines {
-            let padded = cells.iter().zip(&widths).map(|(cell, &width)| format!("{cell:>width$}"));
-            text.push_str(&padded.collect::<Vec<_>>().join("  "));
-            text.push('\n');
-        }
+        text += &aligned(&lines);
         if self.best.len() > SHOWN {
             let _ = writeln!(text, "and {} more", self.best.len() - SHOWN);
         }
@@ -102,6 +96,20 @@ impl<'a> Front<'a> {
         }
         text
     }
+}
+
+/// Lines of as many cells, in columns that end below each other.
+pub(crate) fn aligned(lines: &[Vec<String>]) -> String {
+    let columns = lines.first().map_or(0, Vec::len);
+    let width = |i: usize| lines.iter().map(|cells| cells[i].len()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for cells in lines {
+        let padded = cells.iter().zip(&widths).map(|(cell, &width)| format!("{cell:>width$}"));
+        text.push_str(&padded.collect::<Vec<_>>().join("  "));
+        text.push('\n');
+    }
+    text
 }
 
 fn cell(value: &Json) -> String {

@@ -1,4 +1,4 @@
-//! How near candidates come to the float network, on samples that calibrated nothing.
+//! How near integer networks come to the float one, on samples that calibrated nothing.
 
 use ir::graph::Graph;
 use ir::qgraph::QGraph;
@@ -68,19 +68,47 @@ impl<'a, E: Send> Judge<'a, E> {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn judge(&self, graph: &QGraph, tick: impl Fn() + Sync) -> Result<Accuracy, JudgeError<E>> {
-        let network = IntegerNetwork::new(graph).map_err(JudgeError::Integer)?;
-        let score = |(i, float): (usize, &Vec<f32>)| {
-            let Labelled { inputs, label } = (self.source)(i).map_err(JudgeError::Sample)?;
-            let ours = network.run(&inputs).map_err(JudgeError::Integer)?;
-            let mut scores = Scores::default();
-            scores.add(&ours, label, Some(float));
+        self.judge_all(&[graph], tick).pop().expect("one graph has one score")
+    }
+
+    /// As [`judge`](Self::judge) of each of some graphs, in their order. All samples of all graphs run at once, so that no thread waits at the
+    /// end of a graph.
+    pub fn judge_all(
+        &self,
+        graphs: &[&QGraph],
+        tick: impl Fn() + Sync,
+    ) -> Vec<Result<Accuracy, JudgeError<E>>> {
+        let ready: Vec<Result<IntegerNetwork<'_>, RuntimeError>> =
+            graphs.par_iter().map(|graph| IntegerNetwork::new(graph)).collect();
+        let count = self.samples();
+        let score = |index: usize| {
+            let network = ready[index / count].as_ref().ok()?;
+            let scores = self.score(network, index % count);
             tick();
-            Ok(scores)
+            Some(scores)
         };
-        let each: Result<Vec<Scores>, _> = self.float.par_iter().enumerate().map(score).collect();
-        let mut total = Scores::default();
-        each?.iter().for_each(|scores| total.merge(scores));
-        Ok(total.accuracy())
+        let scores: Vec<Option<Result<Scores, JudgeError<E>>>> =
+            (0..graphs.len() * count).into_par_iter().map(score).collect();
+        let mut scores = scores.into_iter();
+        // In the order of the samples, so that sums do not depend on threads.
+        let total = |ready: Result<IntegerNetwork<'_>, RuntimeError>| {
+            let of_graph: Vec<_> = scores.by_ref().take(count).flatten().collect();
+            ready.map_err(JudgeError::Integer)?;
+            let mut total = Scores::default();
+            for scores in of_graph {
+                total.merge(&scores?);
+            }
+            Ok(total.accuracy())
+        };
+        ready.into_iter().map(total).collect()
+    }
+
+    fn score(&self, network: &IntegerNetwork<'_>, sample: usize) -> Result<Scores, JudgeError<E>> {
+        let Labelled { inputs, label } = (self.source)(sample).map_err(JudgeError::Sample)?;
+        let ours = network.run(&inputs).map_err(JudgeError::Integer)?;
+        let mut scores = Scores::default();
+        scores.add(&ours, label, Some(&self.float[sample]));
+        Ok(scores)
     }
 
     /// At most `count` of the samples, spread evenly.

@@ -4,12 +4,14 @@
 pub mod around;
 pub mod bench;
 pub mod compare;
+pub mod curve;
 pub mod diagnose;
 mod dynamic;
 pub mod front;
 pub mod host;
 pub mod judge;
 pub mod knapsack;
+pub mod mixed;
 pub mod page;
 pub mod pareto;
 mod rounding;

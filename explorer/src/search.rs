@@ -1,4 +1,5 @@
-//! Which points are evaluated: all, some drawn without bias, or generation after generation from the best so far.
+//! Which points are evaluated: all, some drawn without bias, or generation after generation from the best so far. Those of widths
+//! chosen layer by layer are all points of a space that [`mixed`](crate::mixed) makes.
 
 mod nsga2;
 #[cfg(test)]
@@ -25,7 +26,7 @@ pub type Evaluate<'e, E> = dyn FnMut(&[u64]) -> Result<Vec<Row>, E> + 'e;
 /// With the reason, if there are too many.
 pub fn planned(space: &Space) -> Result<u64, String> {
     let count = match space.search.strategy {
-        Strategy::Grid => space.count(),
+        Strategy::Grid | Strategy::Mixed => space.count(),
         Strategy::Random | Strategy::Nsga2 => space.count().min(space.search.budget),
     };
     if count <= MOST_POINTS {
@@ -33,7 +34,7 @@ pub fn planned(space: &Space) -> Result<u64, String> {
     }
     let hint = match space.search.strategy {
         Strategy::Grid => "strategy nsga2 or random takes some of them",
-        Strategy::Random | Strategy::Nsga2 => "a smaller budget",
+        Strategy::Random | Strategy::Nsga2 | Strategy::Mixed => "a smaller budget",
     };
     Err(format!("{count} points, expected at most {MOST_POINTS}\n  hint: {hint}"))
 }
@@ -43,7 +44,7 @@ pub fn planned(space: &Space) -> Result<u64, String> {
 pub fn fixed(space: &Space) -> Option<Vec<u64>> {
     let Search { strategy, budget, seed } = space.search;
     match strategy {
-        Strategy::Grid => Some((0..space.count()).collect()),
+        Strategy::Grid | Strategy::Mixed => Some((0..space.count()).collect()),
         Strategy::Random => Some(drawn(space.count(), budget, seed)),
         Strategy::Nsga2 => None,
     }

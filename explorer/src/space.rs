@@ -3,6 +3,7 @@
 //! A space is read from a TOML file; docs/exploration.md explains it. Every point has a number: axes as in the file, the last one
 //! varying fastest, combinations that a constraint between axes forbids left out.
 
+mod assignment;
 mod axis;
 mod genes;
 mod goal;
@@ -15,6 +16,8 @@ mod value;
 use compiler::options::{Observer, Options};
 use isa::Hardware;
 
+pub use assignment::{Assignment, WIDTHS};
+pub(crate) use assignment::{CYCLES, SIZE};
 pub use axis::{Axis, Settings};
 use genes::Gene;
 pub use goal::{ALWAYS, Constraint, Direction, Objective, Part, part, report_keys};
@@ -68,11 +71,14 @@ pub enum Strategy {
     Random,
     /// Generation after generation, from the best so far.
     Nsga2,
+    /// Widths chosen layer by layer along the whole curve of cost, and uniform ones beside.
+    Mixed,
 }
 
 impl Strategy {
     /// All strategies.
-    pub const ALL: [Strategy; 3] = [Strategy::Grid, Strategy::Random, Strategy::Nsga2];
+    pub const ALL: [Strategy; 4] =
+        [Strategy::Grid, Strategy::Random, Strategy::Nsga2, Strategy::Mixed];
 
     /// Name in files and on the command line.
     #[must_use]
@@ -81,6 +87,7 @@ impl Strategy {
             Strategy::Grid => "grid",
             Strategy::Random => "random",
             Strategy::Nsga2 => "nsga2",
+            Strategy::Mixed => "mixed",
         }
     }
 
@@ -96,7 +103,7 @@ impl Strategy {
 pub struct Search {
     /// How points are chosen.
     pub strategy: Strategy,
-    /// Points to evaluate; all for a grid.
+    /// Points to evaluate: at most so many for `mixed`; all for a grid.
     pub budget: u64,
     /// Seed of all that is drawn.
     pub seed: u64,
@@ -121,6 +128,8 @@ pub struct Space {
     pub constraints: Vec<Constraint>,
     /// How to search.
     pub search: Search,
+    /// What the axis [`WIDTHS`] chooses from, if there is one.
+    pub assignments: Vec<Assignment>,
     genes: Vec<Gene>,
 }
 
@@ -192,7 +201,10 @@ impl Space {
         let presets = self.axes.iter().zip(&values).filter(|(axis, _)| axis.is_preset());
         let others = self.axes.iter().zip(&values).filter(|(axis, _)| !axis.is_preset());
         for (axis, value) in presets.chain(others) {
-            Axis::set(&axis.name, value, &mut settings)?;
+            match self.assignment(value).filter(|_| axis.name == WIDTHS) {
+                Some(assignment) => assignment.apply(&mut settings.options),
+                None => Axis::set(&axis.name, value, &mut settings)?,
+            }
         }
         settings.hardware.validate().map_err(|e| e.to_string())?;
         Ok(settings)
@@ -211,7 +223,11 @@ impl Space {
         let used =
             |axis: &Axis| axis.name != "percentile" || observer == Observer::Percentile.name();
         let pairs = self.axes.iter().zip(values).filter(|(axis, _)| used(axis));
-        pairs.filter_map(|(axis, value)| axis.flags(value)).collect::<Vec<_>>().join(" ")
+        let flags = |(axis, value): (&Axis, &Value)| match self.assignment(value) {
+            Some(assignment) if axis.name == WIDTHS => Some(assignment.flags()),
+            _ => axis.flags(value),
+        };
+        pairs.filter_map(flags).collect::<Vec<_>>().join(" ")
     }
 
     /// Keys of the report that each row holds, in order.

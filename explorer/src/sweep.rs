@@ -6,7 +6,6 @@
 //! refused is not compiled for, a graph whose accuracy is refused is not compiled, and where only time is constrained, a
 //! graph that is too slow on every machine is not run.
 
-mod accuracy;
 mod row;
 mod stages;
 
@@ -22,9 +21,8 @@ use isa::Hardware;
 use isa::program::Meta;
 use rayon::prelude::*;
 
+use crate::judge::Judge;
 use crate::space::{Part, Settings, Space};
-use crate::study::Labelled;
-use accuracy::Measured;
 pub use row::{Outcome, QCC, Row, RowError};
 use stages::{Made, Numbers, area, quantizer_machine, timed};
 
@@ -48,23 +46,17 @@ pub struct Setup<'a> {
 
 /// What is known of the network's activations, for some way of finding ranges.
 #[derive(Debug)]
-pub struct Calibrated {
+pub struct Calibrated<'a> {
     /// Ranges and means.
     pub table: Calibration,
     /// Samples to refine on.
-    pub probes: Probes,
+    pub probes: &'a Probes,
     /// Facts about the calibration, for the program file.
     pub meta: Meta,
 }
 
-/// What is kept of a calibration.
-struct Known {
-    table: Calibration,
-    meta: Meta,
-}
-
 /// Finds ranges for options.
-pub type Calibrate<'c> = dyn FnMut(&Options) -> Result<Calibrated, String> + 'c;
+pub type Calibrate<'a, 'c> = dyn FnMut(&Options) -> Result<Calibrated<'a>, String> + 'c;
 
 /// Where evaluation leaves what it finds.
 pub trait Sink: Sync {
@@ -78,10 +70,8 @@ pub trait Sink: Sync {
 /// Evaluates points, and remembers what further ones can use.
 pub struct Sweep<'a> {
     setup: Setup<'a>,
-    measured: Measured,
-    calibrations: BTreeMap<String, Known>,
-    /// Samples to refine on: the same however ranges are chosen, and large.
-    probes: Probes,
+    judge: &'a Judge<'a, String>,
+    calibrations: BTreeMap<String, Calibrated<'a>>,
     accuracies: BTreeMap<String, Result<Numbers, String>>,
 }
 
@@ -123,19 +113,10 @@ struct Job {
 }
 
 impl<'a> Sweep<'a> {
-    /// Runs the float network on the samples to measure on.
-    ///
-    /// # Errors
-    /// When it cannot be run.
-    pub fn new(setup: Setup<'a>, samples: Vec<Labelled>) -> Result<Sweep<'a>, String> {
-        let measured = Measured::new(setup.original, setup.network, samples)?;
-        Ok(Sweep {
-            setup,
-            measured,
-            calibrations: BTreeMap::new(),
-            probes: Probes::default(),
-            accuracies: BTreeMap::new(),
-        })
+    /// Nothing known yet; `judge` has the samples to measure on.
+    #[must_use]
+    pub fn new(setup: Setup<'a>, judge: &'a Judge<'a, String>) -> Sweep<'a> {
+        Sweep { setup, judge, calibrations: BTreeMap::new(), accuracies: BTreeMap::new() }
     }
 
     /// Evaluates points. `calibrate` finds ranges for options; it is called once for all options that share them.
@@ -145,7 +126,7 @@ impl<'a> Sweep<'a> {
     pub fn evaluate(
         &mut self,
         points: &[u64],
-        calibrate: &mut Calibrate<'_>,
+        calibrate: &mut Calibrate<'a, '_>,
         sink: &dyn Sink,
     ) -> Result<(), String> {
         let mut jobs = Vec::new();
@@ -175,7 +156,11 @@ impl<'a> Sweep<'a> {
     ///
     /// # Errors
     /// The first of `calibrate`; a program that is not sound, which is a bug of the compiler.
-    pub fn prove(&mut self, points: &[u64], calibrate: &mut Calibrate<'_>) -> Result<(), String> {
+    pub fn prove(
+        &mut self,
+        points: &[u64],
+        calibrate: &mut Calibrate<'a, '_>,
+    ) -> Result<(), String> {
         let Setup { space, options, hardware, .. } = self.setup;
         let job = |&point: &u64| {
             let settings = space.settings(point, options, hardware)?;
@@ -198,14 +183,12 @@ impl<'a> Sweep<'a> {
     fn calibrate(
         &mut self,
         batch: &[Vec<Job>],
-        calibrate: &mut Calibrate<'_>,
+        calibrate: &mut Calibrate<'a, '_>,
     ) -> Result<(), String> {
         for jobs in batch {
             let options = stages::calibration_options(&jobs[0].settings.options);
             if let Entry::Vacant(entry) = self.calibrations.entry(stages::text(&options)) {
-                let Calibrated { table, probes, meta } = calibrate(&options)?;
-                entry.insert(Known { table, meta });
-                self.probes = probes;
+                entry.insert(calibrate(&options)?);
             }
         }
         Ok(())
@@ -252,7 +235,7 @@ impl<'a> Sweep<'a> {
             let key = stages::text(&stages::calibration_options(options));
             let known = self.calibrations.get(&key).ok_or("no ranges")?;
             let machine = quantizer_machine(hardware);
-            Made::new(self.setup.network, known, &self.probes, options, &machine)
+            Made::new(self.setup.network, known, options, &machine)
         };
         batch.par_iter().map(make).collect()
     }
@@ -267,7 +250,9 @@ impl<'a> Sweep<'a> {
             .map(|made| (made.hash.as_str(), made))
             .collect();
         let graphs: Vec<_> = new.values().map(|made| &made.graph).collect();
-        let found = self.measured.accuracies(&graphs);
+        let found = self.judge.judge_all(&graphs, || ()).into_iter().map(|found| {
+            found.map(|accuracy| stages::of_accuracy(&accuracy)).map_err(|e| e.to_string())
+        });
         let hashes = new.keys().map(|hash| (*hash).to_owned());
         self.accuracies.extend(hashes.zip(found).collect::<Vec<_>>());
     }

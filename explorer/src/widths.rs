@@ -1,19 +1,17 @@
 //! Searches for widths: what they share.
 
 pub mod budget;
+pub(crate) mod items;
 pub mod ladder;
+pub mod measure;
 
 use simulator::report::Accuracy;
 
 use crate::bench::{Bench, Candidate, Cost, CostError};
 use crate::judge::{Judge, JudgeError, drop_points, sqnr};
-use crate::sensitivity::{Bits, Change, Effect, SensitivityError, sensitivity};
 use compiler::compile::CompileError;
 use compiler::options::Options;
-use compiler::quantize::free_widths;
-
-/// Held-out samples on which single changes are measured: their noise differs far more between layers than between samples.
-pub const MEASURED: usize = 32;
+use measure::{MEASURED, Measure, MeasureError};
 
 /// Hears how far a search is.
 pub trait Listener: Sync {
@@ -21,8 +19,8 @@ pub trait Listener: Sync {
     fn begin(&self, what: &'static str, count: usize);
     /// A step of the stage is done.
     fn tick(&self);
-    /// A candidate was judged.
-    fn tried(&self, tried: &Tried);
+    /// A candidate was judged, in searches that do.
+    fn tried(&self, _tried: &Tried) {}
     /// A candidate has no program, for a reason.
     fn refused(&self, name: &str, reason: &str);
 }
@@ -41,23 +39,23 @@ pub struct Tried {
 /// Why a search ends without an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError<E> {
-    /// The network has no integer form.
+    /// The network has no integer form or no program, or changes of it cannot be measured.
     #[error(transparent)]
-    Compile(#[from] CompileError),
-    /// There is no program.
-    #[error(transparent)]
-    Cost(Box<CostError>),
+    Measure(#[from] MeasureError),
     /// A candidate cannot be judged.
     #[error(transparent)]
     Judge(#[from] JudgeError<E>),
-    /// Single changes cannot be measured.
-    #[error(transparent)]
-    Sensitivity(#[from] SensitivityError),
+}
+
+impl<E> From<CompileError> for SearchError<E> {
+    fn from(error: CompileError) -> SearchError<E> {
+        SearchError::Measure(error.into())
+    }
 }
 
 impl<E> From<CostError> for SearchError<E> {
     fn from(error: CostError) -> SearchError<E> {
-        SearchError::Cost(Box::new(error))
+        SearchError::Measure(error.into())
     }
 }
 
@@ -107,38 +105,13 @@ impl<E: Send> Searcher<'_, E> {
         Ok(Tried { name, cost, accuracy })
     }
 
-    /// What the widths of the base cost in noise, value by value, in a network whose other values have 16 bits; nothing if there is
-    /// no such network, which the listener hears.
-    fn activations(&self, base: &Options, nodes: &[String]) -> Result<Vec<Effect>, SearchError<E>> {
-        let wide = Options { act_bits: 16, ..base.clone() };
-        let change =
-            |node: &String| Change { node: node.clone(), bits: Bits::Activations(base.act_bits) };
-        let changes: Vec<Change> = nodes.iter().map(change).collect();
-        match self.measured(&wide, &changes) {
-            Err(SearchError::Sensitivity(SensitivityError::Compile(reason))) => {
-                self.listener.refused("16-bit activations", &reason.to_string());
-                Ok(Vec::new())
-            }
-            other => other,
-        }
+    /// Held-out samples on which changes are measured.
+    fn few(&self) -> Result<Vec<Vec<Vec<f32>>>, SearchError<E>> {
+        Ok(self.judge.some(MEASURED)?)
     }
 
-    /// Effects of single changes, on a machine whose accumulators hide none of them.
-    fn measured(&self, base: &Options, changes: &[Change]) -> Result<Vec<Effect>, SearchError<E>> {
-        let mut hardware = self.bench.hardware().clone();
-        hardware.acc_bits = hardware.acc_bits.max(ROOMY_ACCUMULATOR);
-        let samples = self.judge.some(MEASURED)?;
-        self.listener.begin("measuring layers", changes.len());
-        let tick = || self.listener.tick();
-        Ok(sensitivity(self.bench, &hardware, base, changes, &samples, tick)?)
-    }
-
-    /// Values whose width may be chosen and that the options leave open.
-    fn open_values(&self, base: &Options) -> Vec<String> {
-        let free = free_widths(&self.bench.network().graph).into_iter();
-        free.filter(|name| !base.layer_act_bits.contains_key(name)).collect()
+    /// Measures changes on them.
+    fn measure<'s>(&'s self, few: &'s [Vec<Vec<f32>>]) -> Measure<'s> {
+        Measure { bench: self.bench, samples: few, listener: self.listener }
     }
 }
-
-/// Bits of an accumulator in which products of 16-bit activations have room.
-const ROOMY_ACCUMULATOR: u32 = 48;

@@ -11,6 +11,7 @@ use compiler::compile::Network;
 use compiler::options::Options;
 use compiler::refine::Probes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use explorer::judge::Judge;
 use explorer::space::Space;
 use explorer::sweep::{Calibrated, Row, Setup, Sink, Sweep};
 use ir::onnx::{LoadOptions, load};
@@ -59,11 +60,12 @@ fn points(c: &mut Criterion) {
             options: &options,
             hardware: &hardware,
         };
-        let mut sweep = Sweep::new(setup, Vec::new()).expect("the float network runs");
+        let none = |_: usize| Err("no samples".to_owned());
+        let judge = Judge::new(&original, "", 0, &none, || ()).expect("no sample fails");
+        let (probes, mut sweep) = (Probes::default(), Sweep::new(setup, &judge));
         let mut calibrate = |options: &Options| {
             let table = network.calibrate_without_data(options).map_err(|e| e.to_string())?;
-            let (probes, meta) = (Probes::default(), isa::program::Meta::default());
-            Ok(Calibrated { table, probes, meta })
+            Ok(Calibrated { table, probes: &probes, meta: isa::program::Meta::default() })
         };
         let all: Vec<u64> = (0..space.count()).collect();
         group.throughput(Throughput::Elements(space.count()));

@@ -4,7 +4,6 @@ mod goal;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use compiler::compile::{Network, Quantized};
 use compiler::options::Options;
@@ -25,7 +24,7 @@ use crate::data::Samples;
 use crate::data::labels::Classes;
 use crate::error::CliError;
 use crate::output::Talk;
-use crate::progress::Progress;
+use crate::progress::Stages;
 pub(crate) use goal::{Goal, SearchArgs};
 
 /// What a search works on.
@@ -82,7 +81,7 @@ pub(crate) fn search(task: &Task<'_>, goal: Goal, base: &Options) -> Result<Foun
         Ok(Labelled { inputs, label: samples.labels.as_ref().map(|labels| labels[held[i]]) })
     };
     let output = &network.graph.values[network.graph.outputs[0].0 as usize].name;
-    let listener = Said { talk, progress: Mutex::new(None) };
+    let listener = Said(Stages::new(talk));
     listener.begin("running the float network", held.len());
     let failed = |e: SearchError<CliError>| match e {
         SearchError::Judge(JudgeError::Sample(first)) => samples.explain(data, first),
@@ -157,39 +156,32 @@ fn too_much(found: &Fitted, budget: Budget) -> String {
 }
 
 /// Tells the user how far a search is.
-struct Said {
-    talk: Talk,
-    progress: Mutex<Option<Progress>>,
-}
+struct Said(Stages);
 
 impl Said {
-    /// Nothing draws while a line is written.
-    fn line(&self, text: &str) {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.talk.note(text.trim_end());
-    }
-
     fn head(&self, labelled: bool) {
         if !labelled {
-            self.line("no labels in the data: points lost are of samples whose answer is not that of the float network");
+            self.0.line("no labels in the data: points lost are of samples whose answer is not that of the float network");
         }
-        self.line(&row(["tried", "lost", "top-1", "agreement", "SQNR dB", "cycles", "constants"]));
+        self.0.line(&row([
+            "tried",
+            "lost",
+            "top-1",
+            "agreement",
+            "SQNR dB",
+            "cycles",
+            "constants",
+        ]));
     }
 }
 
 impl Listener for Said {
     fn begin(&self, what: &'static str, count: usize) {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        // The old one goes before the new one draws.
-        *progress = None;
-        *progress = Some(Progress::over(self.talk, what, count));
+        self.0.begin(what, count);
     }
 
     fn tick(&self) {
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(progress) = progress.as_ref() {
-            progress.tick();
-        }
+        self.0.tick();
     }
 
     fn tried(&self, tried: &Tried) {
@@ -198,7 +190,7 @@ impl Listener for Said {
         };
         let accuracy = &tried.accuracy;
         let sqnr = accuracy.sqnr_db.map_or_else(|| "-".to_owned(), |db| format!("{db:.1}"));
-        self.line(&row([
+        self.0.line(&row([
             &tried.name,
             &format!("{:.2}", tried.drop()),
             &percent(accuracy.top1),
@@ -210,7 +202,7 @@ impl Listener for Said {
     }
 
     fn refused(&self, name: &str, reason: &str) {
-        self.line(&format!("{name}: {reason}"));
+        self.0.line(&format!("{name}: {reason}"));
     }
 }
 

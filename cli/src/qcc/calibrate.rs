@@ -128,7 +128,7 @@ pub(crate) fn watch<T>(
 }
 
 /// Adds the means that biases are corrected to and the answers that choices are judged by, where they are wanted and not there.
-fn take_means(
+pub(crate) fn take_means(
     network: &Network,
     probes: &Probes,
     table: &mut Calibration,

@@ -109,10 +109,14 @@ pub(crate) struct SweepArgs {
     /// Measure on so many samples at most, spread evenly over those there are
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub samples: Option<u32>,
-    /// Which points: grid is all, random draws some, nsga2 breeds from the best so far; in place of what the space file says
-    #[arg(long, value_parser = ["grid", "random", "nsga2"])]
+    /// Which points: grid is all, random draws some, nsga2 breeds from the best so far, mixed chooses widths layer by layer; in place of what the space file says
+    ///
+    /// mixed takes the widths that `weight_bits` and `act_bits` list, measures once what each does to each layer, and for a ladder of budgets finds the bits of every
+    /// layer that do least harm within it: points along the whole curve of memory.weights_bytes or cycles.total, whichever is an objective, with uniform widths beside
+    /// them. Layers are measured on calibration samples, so --data has no part in the choice.
+    #[arg(long, value_parser = ["grid", "random", "nsga2", "mixed"])]
     pub strategy: Option<String>,
-    /// Points that random and nsga2 evaluate, in place of what the space file says
+    /// Points that random and nsga2 evaluate, and most points of mixed, in place of what the space file says
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub budget: Option<u64>,
     /// Seed of random and nsga2, in place of what the space file says

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use explorer::front::Front;
 use explorer::page::page;
-use explorer::space::Space;
+use explorer::space::{Assignment, Space};
 use explorer::sweep::{Row, Sink};
 
 use super::identity::{FILE as IDENTITY, Identity};
@@ -45,33 +45,45 @@ struct Journal {
 }
 
 impl<'a> Folder<'a> {
-    /// Makes the folder of a new sweep, or goes on with that of an interrupted one.
-    pub(super) fn open(
+    /// Widths of layers that an interrupted sweep in the folder has chosen; `None` if there is no sweep yet.
+    pub(super) fn held(
         path: &Path,
-        space: &'a Space,
         identity: &Identity,
         resume: bool,
-    ) -> Result<Folder<'a>, CliError> {
-        let exists = path.join(IDENTITY).exists();
-        if exists && !resume {
+    ) -> Result<Option<Vec<Assignment>>, CliError> {
+        if !path.join(IDENTITY).exists() {
+            return Ok(None);
+        }
+        if !resume {
             return Err(CliError::in_file(
                 path,
                 "holds a sweep\n  hint: --resume goes on with it; or name another folder",
             ));
         }
+        let held = Identity::read(path)?;
+        // They follow from all the rest.
+        let identity = Identity { assignments: held.assignments.clone(), ..identity.clone() };
+        let differences = held.differences(&identity);
+        if !differences.is_empty() {
+            let all = differences.join(", ");
+            return Err(CliError::in_file(
+                path,
+                format!("holds another sweep, with another {all}\n  hint: name another folder"),
+            ));
+        }
+        Ok(Some(held.assignments))
+    }
+
+    /// Makes the folder of a new sweep, or goes on with the one that is [held](Self::held) there.
+    pub(super) fn open(
+        path: &Path,
+        space: &'a Space,
+        identity: &Identity,
+    ) -> Result<Folder<'a>, CliError> {
         std::fs::create_dir_all(path).map_err(|e| {
             CliError::in_file(path, format!("cannot be made: {}", describe(path, &e)))
         })?;
-        if exists {
-            let differences = Identity::read(path)?.differences(identity);
-            if !differences.is_empty() {
-                let all = differences.join(", ");
-                return Err(CliError::in_file(
-                    path,
-                    format!("holds another sweep, with another {all}\n  hint: name another folder"),
-                ));
-            }
-        } else {
+        if !path.join(IDENTITY).exists() {
             write_file(&path.join(IDENTITY), identity.to_json().as_bytes())?;
         }
         let partial = path.join(PARTIAL);

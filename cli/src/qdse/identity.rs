@@ -4,7 +4,7 @@ use std::path::Path;
 
 use compiler::options::Options;
 use explorer::page::About;
-use explorer::space::{Search, Space, Strategy};
+use explorer::space::{Assignment, Search, Space, Strategy};
 use isa::Hardware;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,9 @@ pub(super) struct Identity {
     pub(super) seed: u64,
     /// The part that is evaluated here.
     pub(super) shard: Option<Shard>,
+    /// Widths of layers that points choose from; none but for the strategy `mixed`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) assignments: Vec<Assignment>,
     /// How to quantize where no axis says.
     pub(super) options: Options,
     /// The machine where no axis says.
@@ -60,6 +63,7 @@ impl Identity {
     pub(super) fn about(&self) -> About {
         let search = match self.strategy.as_str() {
             "grid" => "all points of the grid".to_owned(),
+            "mixed" => "uniform widths, and widths by layer along the curve of cost".to_owned(),
             other => format!("at most {} points by {other} (seed {})", self.budget, self.seed),
         };
         About { network: self.network.clone(), samples: self.samples, search }
@@ -71,7 +75,12 @@ impl Identity {
         let mut space = Space::parse(&self.space).map_err(|_| damaged())?;
         let strategy = Strategy::from_name(&self.strategy).ok_or_else(damaged)?;
         space.search = Search { strategy, budget: self.budget, seed: self.seed };
-        Ok(space)
+        match strategy {
+            Strategy::Mixed => {
+                space.with_assignments(self.assignments.clone()).map_err(|_| damaged())
+            }
+            Strategy::Grid | Strategy::Random | Strategy::Nsga2 => Ok(space),
+        }
     }
 
     /// What differs from `other`, for people; empty if rows of one are rows of the other. Layout and remarks of the space file do not
@@ -93,6 +102,7 @@ impl Identity {
             ("space", self.space == other.space || same_space()),
             ("search", search(self) == search(other)),
             ("shard", self.shard == other.shard),
+            ("choice of widths", self.assignments == other.assignments),
             ("options of quantization", self.options == other.options),
             ("machine", self.hardware == other.hardware),
         ];

@@ -10,6 +10,7 @@ use explorer::sweep::Row;
 use super::args::{MergeArgs, Shard};
 use super::folder::{finished_rows, write_results};
 use super::identity::{FILE, Identity};
+use super::sweep::shown;
 use crate::error::{CliError, describe};
 use crate::output::{Talk, print, write_file};
 
@@ -46,7 +47,7 @@ pub(crate) fn merge_command(args: &MergeArgs, talk: Talk) -> Result<(), CliError
     write_file(&target.join(FILE), whole.to_json().as_bytes())?;
     talk.note(format_args!("merged {} shards into {}", folders.len(), target.display()));
     let front = Front::of(&space, &rows);
-    print(&front.to_text())?;
+    print(&shown(&space, &front, &rows))?;
     match front.is_empty() {
         true => Err(CliError::Failed("no point keeps to all constraints".into())),
         false => Ok(()),

@@ -1,6 +1,5 @@
 //! `qdse study MODEL.onnx --data TEST.npz`.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
@@ -18,7 +17,7 @@ use crate::error::CliError;
 use crate::output::{Output, Talk, check_distinct};
 use crate::preprocess;
 use crate::progress::Progress;
-use crate::qcc::calibrate::{Calibrated, inputs};
+use crate::qcc::calibrate::inputs;
 use crate::qcc::compile::{first_output_values, options, read_network, rewrite};
 
 /// Bits of weights and activations that the schemes replace.
@@ -56,16 +55,14 @@ pub(crate) fn study_command(args: &StudyArgs, talk: Talk) -> Result<(), CliError
     let inputs = inputs(&network.graph);
     let classes = Classes { names: &names, count: values };
     let samples = Samples::read(data, &inputs, how.as_ref(), Some(&classes))?;
-    let source = Source { args, network: &network, inputs: &inputs, how: how.as_ref(), talk };
+    let source = Source::new(args, &network, &inputs, how.as_ref(), talk);
     let measured = source.measured(&samples)?;
-    let mut hashes = BTreeSet::new();
     let setup =
         Setup { original: &model.graph, network: &network, options: &options, hardware: &hardware };
     let candidates = Candidates::prepare(setup, |options| {
-        let Calibrated { table, probes, sample_hashes } = source.calibrate(&samples, options)?;
-        hashes.extend(sample_hashes);
+        let table = source.calibrate(&samples, options)?;
         talk.detail(format_args!("{}-bit activations: {}", options.act_bits, table.method));
-        Ok((table, probes))
+        Ok((table, source.probes().cloned().unwrap_or_default()))
     })?;
     let progress = Progress::over(talk, "measuring", measured.len());
     let start = Instant::now();
@@ -82,7 +79,7 @@ pub(crate) fn study_command(args: &StudyArgs, talk: Talk) -> Result<(), CliError
     );
     drop(progress);
     let study = study.map_err(|first| samples.explain(data, first))?;
-    source.warn_overlap(&samples, &hashes);
+    source.warn_overlap(&samples);
     if samples.labels.is_none() {
         talk.note("no labels in the data: top-1 is not known");
     }

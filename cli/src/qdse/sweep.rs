@@ -1,15 +1,14 @@
 //! `qdse MODEL.onnx --space SPACE.toml --data TEST.npz -o FOLDER`.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
 use compiler::options::Options;
-use compiler::quantize::layer_bits;
+use compiler::refine::Probes;
+use explorer::curve::curve;
 use explorer::front::Front;
+use explorer::judge::Judge;
 use explorer::search;
-use explorer::space::{Axis, Search, Space, Strategy};
+use explorer::space::{Search, Space, Strategy};
 use explorer::study::Labelled;
-use explorer::sweep::{Calibrated, Setup, Sweep, by_graph};
+use explorer::sweep::{Calibrated, Row, Setup, Sweep, by_graph};
 use ir::onnx::LoadOptions;
 use isa::Hardware;
 use isa::program::Meta;
@@ -17,8 +16,10 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::args::{Shard, SweepArgs};
+use super::checks::{check_labels, check_layers, check_mixed, check_observed};
 use super::folder::Folder;
 use super::identity::Identity;
+use super::mixed;
 use super::source::Source;
 use crate::args::parse_shape;
 use crate::data::Samples;
@@ -32,7 +33,7 @@ use crate::qcc::calibrate::inputs;
 use crate::qcc::compile::{first_output_values, options, read_network, rewrite};
 
 /// Bits of weights and activations where no axis says.
-const WIDTHS: [u8; 2] = [8, 8];
+pub(super) const WIDTHS: [u8; 2] = [8, 8];
 
 /// Sweeps a space as the arguments say, leaves the results in a folder, and prints the front.
 pub(crate) fn sweep_command(args: &SweepArgs, talk: Talk) -> Result<(), CliError> {
@@ -70,12 +71,11 @@ pub(crate) fn sweep_command(args: &SweepArgs, talk: Talk) -> Result<(), CliError
     let classes = Classes { names: &names, count: values };
     let samples = Samples::read(data, &inputs, how.as_ref(), Some(&classes))?;
     check_labels(&space, &samples, data)?;
-    let source =
-        Source { args: source_args, network: &network, inputs: &inputs, how: how.as_ref(), talk };
+    let source = Source::new(source_args, &network, &inputs, how.as_ref(), talk);
     let chosen = thinned(source.measured(&samples)?, args.samples);
     let (labelled, data_sha256) = read_samples(&source, &samples, &chosen)?;
     let Search { strategy, budget, seed } = space.search;
-    let identity = Identity {
+    let mut identity = Identity {
         qdse: env!("CARGO_PKG_VERSION").into(),
         network: network.graph.name.clone(),
         model_sha256: model_sha256.clone(),
@@ -86,26 +86,37 @@ pub(crate) fn sweep_command(args: &SweepArgs, talk: Talk) -> Result<(), CliError
         budget: if strategy == Strategy::Grid { space.count() } else { budget },
         seed,
         shard: args.shard,
+        assignments: Vec::new(),
         options: options.clone(),
         hardware: hardware.clone(),
     };
-    let points = search::fixed(&space).map(|points| match args.shard {
+    let held = Folder::held(folder, &identity, args.resume)?;
+    let space = if strategy == Strategy::Mixed {
+        identity.assignments = match held {
+            Some(held) => held,
+            None => mixed::choose(setup, &source, &samples, talk)?,
+        };
+        &space.with_assignments(identity.assignments.clone()).map_err(CliError::Refused)?
+    } else {
+        setup.space
+    };
+    let setup = Setup { space, ..setup };
+    let points = search::fixed(space).map(|points| match args.shard {
         Some(shard) => part(&by_graph(setup, &points), shard),
         None => points,
     });
-    let mut folder = Folder::open(folder, &space, &identity, args.resume)?;
+    let mut folder = Folder::open(folder, space, &identity)?;
     let planned = match &points {
         Some(points) => points.len(),
-        None => search::planned(&space).map_err(CliError::Refused)? as usize,
+        None => search::planned(space).map_err(CliError::Refused)? as usize,
     };
     if folder.len() > 0 {
         talk.note(format_args!("{} of {planned} points are there already", folder.len()));
     }
-    let mut hashes = BTreeSet::new();
+    let none = Probes::default();
     let mut calibrate = |options: &Options| {
-        let found = source.calibrate(&samples, options).map_err(|e| e.to_string())?;
-        hashes.extend(found.sample_hashes.iter().copied());
-        talk.detail(format_args!("{}-bit activations: {}", options.act_bits, found.table.method));
+        let table = source.calibrate(&samples, options).map_err(|e| e.to_string())?;
+        talk.detail(format_args!("{}-bit activations: {}", options.act_bits, table.method));
         let meta = Meta {
             model: network.graph.name.clone(),
             model_sha256: model_sha256.clone(),
@@ -113,17 +124,21 @@ pub(crate) fn sweep_command(args: &SweepArgs, talk: Talk) -> Result<(), CliError
             compiler: concat!("qcc ", env!("CARGO_PKG_VERSION")).into(),
             weight_bits: options.weight_bits,
             act_bits: options.act_bits,
-            calibration: found.table.method.clone(),
-            sample_hashes: found.sample_hashes,
+            calibration: table.method.clone(),
+            sample_hashes: source.hashes().to_vec(),
             labels: names.clone(),
             preprocess: how.clone(),
             random_weights: None,
         };
-        Ok(Calibrated { table: found.table, probes: found.probes, meta })
+        Ok(Calibrated { table, probes: source.probes().unwrap_or(&none), meta })
     };
-    let stage = Progress::stage(talk, "running the float network");
-    let mut sweep = Sweep::new(setup, labelled).map_err(CliError::Refused)?;
-    drop(stage);
+    let progress = Progress::over(talk, "running the float network", labelled.len());
+    let measured = |i: usize| Ok(labelled[i].clone());
+    let output = &network.graph.values[network.graph.outputs[0].0 as usize].name;
+    let judge = Judge::new(&model.graph, output, labelled.len(), &measured, || progress.tick());
+    drop(progress);
+    let judge = judge.map_err(|e| CliError::Refused(e.to_string()))?;
+    let mut sweep = Sweep::new(setup, &judge);
     folder.show(Progress::over(talk, "exploring", planned.saturating_sub(folder.len())));
     let mut evaluate = |points: &[u64]| {
         sweep.evaluate(&folder.missing(points), &mut calibrate, &folder)?;
@@ -131,7 +146,7 @@ pub(crate) fn sweep_command(args: &SweepArgs, talk: Talk) -> Result<(), CliError
     };
     let searched: Result<(), String> = match &points {
         Some(points) => evaluate(points).map(drop),
-        None => search::nsga2(&space, &mut evaluate),
+        None => search::nsga2(space, &mut evaluate),
     };
     searched.map_err(CliError::Refused)?;
     if !folder.is_finished() {
@@ -140,12 +155,20 @@ pub(crate) fn sweep_command(args: &SweepArgs, talk: Talk) -> Result<(), CliError
         sweep.prove(&best, &mut calibrate).map_err(CliError::Refused)?;
     }
     let rows = folder.finish(&identity)?;
-    source.warn_overlap(&samples, &hashes);
-    let front = Front::of(&space, &rows);
-    print(&front.to_text())?;
+    source.warn_overlap(&samples);
+    let front = Front::of(space, &rows);
+    print(&shown(space, &front, &rows))?;
     match front.is_empty() && args.shard.is_none() {
         true => Err(CliError::Failed("no point keeps to all constraints".into())),
         false => Ok(()),
+    }
+}
+
+/// What a sweep prints: its front, and of widths by layer the whole curve.
+pub(super) fn shown(space: &Space, front: &Front<'_>, rows: &[Row]) -> String {
+    match space.assignments.is_empty() {
+        true => front.to_text(),
+        false => format!("{}\n{}", front.to_text(), curve(space, rows)),
     }
 }
 
@@ -171,50 +194,11 @@ fn read_space(args: &SweepArgs) -> Result<(String, Space), CliError> {
     if search.strategy == Strategy::Nsga2 && args.shard.is_some() {
         return Err(CliError::Usage("--shard: nsga2 chooses points by what it found at others\n  hint: --strategy grid or random".into()));
     }
+    if search.strategy == Strategy::Mixed {
+        check_mixed(path, &space, args.source.no_data)?;
+    }
     search::planned(&space).map_err(|e| CliError::in_file(path, e))?;
     Ok((text, space))
-}
-
-/// Refuses axes that choose between observed values where none are observed.
-fn check_observed(space: &Space, no_data: bool) -> Result<(), CliError> {
-    let empirical = |axis: &Axis| axis.values.iter().any(|value| value.to_string() == "empirical");
-    let chooses = |axis: &&Axis| match axis.name.as_str() {
-        "observer" | "percentile" | "logits" => true,
-        "bias_correction" => empirical(axis),
-        _ => false,
-    };
-    match space.axes.iter().find(chooses) {
-        Some(axis) if no_data => Err(CliError::Usage(format!(
-            "--no-data: axis `{}` chooses from what samples show",
-            axis.name
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// Refuses axes of layers that the network does not have.
-fn check_layers(setup: Setup<'_>) -> Result<(), CliError> {
-    let named = setup.space.axes.iter().filter_map(|axis| axis.layer());
-    let layers = named.map(|layer| (layer.to_owned(), WIDTHS[0])).collect();
-    let options = Options { layer_bits: layers, ..Options::default() };
-    layer_bits(&setup.network.graph, &options).map_err(CliError::refused)?;
-    Ok(())
-}
-
-/// Refuses to judge by labels that are not there.
-fn check_labels(space: &Space, samples: &Samples<'_>, data: &Path) -> Result<(), CliError> {
-    const OF_LABELS: [&str; 3] = ["accuracy.top1", "accuracy.top5", "accuracy.reference_top1"];
-    let objectives = space.objectives.iter().map(|objective| &objective.key);
-    let mut keys = objectives.chain(space.constraints.iter().map(|constraint| &constraint.key));
-    match keys.find(|key| OF_LABELS.contains(&key.as_str())) {
-        Some(key) if samples.labels.is_none() => Err(CliError::in_file(
-            data,
-            format!(
-                "has no labels, but the space asks for {key}\n  hint: accuracy.agreement and accuracy.sqnr_db compare with the float network"
-            ),
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// At most `most`, spread evenly.

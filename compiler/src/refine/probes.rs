@@ -92,7 +92,8 @@ impl Probes {
     }
 
     /// Those that nothing is fitted to, for judging; none if there are too few.
-    pub(super) fn held_out(&self) -> Vec<&Sample> {
+    #[must_use]
+    pub fn held_out(&self) -> Vec<&Sample> {
         self.those(true)
     }
 

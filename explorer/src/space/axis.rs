@@ -9,6 +9,10 @@ use super::Value;
 /// The axis that names a preset to start from.
 const PRESET: &str = "hw";
 
+/// The axes of widths of all layers.
+pub(super) const WEIGHT_BITS_AXIS: &str = "weight_bits";
+pub(super) const ACT_BITS_AXIS: &str = "act_bits";
+
 /// Axes of these tables are the bits per weight of single layers, and per activation of single values, by the name of their node.
 pub(super) const LAYERS: [&str; 2] = ["layer_bits", "layer_act_bits"];
 
@@ -28,12 +32,12 @@ struct Choice {
 
 const CHOICES: &[Choice] = &[
     Choice {
-        name: "weight_bits",
+        name: WEIGHT_BITS_AXIS,
         set: |options, value| put(&mut options.weight_bits, bits(value, &WEIGHT_BITS)),
         flag: "--weight-bits",
     },
     Choice {
-        name: "act_bits",
+        name: ACT_BITS_AXIS,
         set: |options, value| put(&mut options.act_bits, bits(value, &ACT_BITS)),
         flag: "--act-bits",
     },
@@ -169,6 +173,11 @@ impl Axis {
         self.name == PRESET
     }
 
+    /// Whether it says how to quantize, and nothing of the machine.
+    pub(super) fn is_of_quantization(&self) -> bool {
+        CHOICES.iter().any(|choice| choice.name == self.name)
+    }
+
     /// The node whose bits per weight it sets.
     #[must_use]
     pub fn layer(&self) -> Option<&str> {
@@ -211,7 +220,8 @@ impl Axis {
             return Some(format!("--hw {value}"));
         }
         if let Some((table, node)) = layer(&self.name) {
-            return Some(format!("--{} {node}={value}", table.replace('_', "-")));
+            let asked = quoted(&format!("{node}={value}"));
+            return Some(format!("--{} {asked}", table.replace('_', "-")));
         }
         match CHOICES.iter().find(|choice| choice.name == self.name) {
             Some(choice) => match value {
@@ -226,4 +236,13 @@ impl Axis {
 /// The table and the node of an axis that sets the bits of one.
 fn layer(name: &str) -> Option<(&str, &str)> {
     name.split_once('.').filter(|(table, _)| LAYERS.contains(table))
+}
+
+/// An argument as a shell takes it: names of nodes may hold anything.
+pub(super) fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%".contains(c);
+    match argument.chars().all(plain) {
+        true => argument.to_owned(),
+        false => format!("'{}'", argument.replace('\'', r"'\''")),
+    }
 }

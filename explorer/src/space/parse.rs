@@ -63,7 +63,7 @@ pub(super) fn parse(text: &str) -> Result<Space, Vec<Mistake>> {
         mistakes.at(places[0], "the axes have more than 2^64 combinations", "");
         return Err(mistakes.sorted());
     }
-    Ok(Space { axes, rules, objectives, constraints, search, genes })
+    Ok(Space { axes, rules, objectives, constraints, search, assignments: Vec::new(), genes })
 }
 
 /// Keys in the order of the file.
@@ -347,7 +347,7 @@ impl Reader<'_> {
                 ("budget", Some(Value::Integer(n))) if *n > 0 => search.budget = *n as u64,
                 ("seed", Some(Value::Integer(n))) if *n >= 0 => search.seed = *n as u64,
                 _ => {
-                    let hint = "strategy = \"grid\", \"random\" or \"nsga2\"; budget = points, above 0; seed = a number";
+                    let hint = "strategy = \"grid\", \"random\", \"nsga2\" or \"mixed\"; budget = points, above 0; seed = a number";
                     self.mistakes.at(*at, format!("`{key}` is not understood"), hint);
                 }
             }

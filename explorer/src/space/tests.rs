@@ -147,8 +147,8 @@ budget = 0
     assert_eq!(
         rest,
         [
-            "line 24: `guess`: no such strategy; one of grid, random, nsga2",
-            "line 25: `budget` is not understood; strategy = \"grid\", \"random\" or \"nsga2\"; budget = points, above 0; seed = a number",
+            "line 24: `guess`: no such strategy; one of grid, random, nsga2, mixed",
+            "line 25: `budget` is not understood; strategy = \"grid\", \"random\", \"nsga2\" or \"mixed\"; budget = points, above 0; seed = a number",
             "line 27: `goals`: no such table; a space has [axes], [objectives], [constraints] and [search]",
         ]
     );
@@ -197,4 +197,58 @@ fn what_no_point_can_satisfy_is_a_mistake() {
         .collect();
     let found = mistakes(&format!("[axes]\n{wide}{rest}"));
     assert_eq!(found, ["line 2: the axes have more than 2^64 combinations"]);
+}
+
+#[test]
+fn assignments_take_the_place_of_widths() {
+    let text = "[axes]\nscratchpad_kib = [64, 128]\nact_bits = [8, 16]\nweight_bits = [4, 8]\narray_rows = [8, 16]\narray_cols = [8, 16]\n[objectives]\ncycles.total = \"min\"\n[constraints]\narray_rows = \"== array_cols\"\n";
+    let space = space(text);
+    assert_eq!(space.widths(&Options::default()), [vec![4, 8], vec![8, 16]]);
+    assert_eq!((space.machines(), space.count()), (4, 16));
+    let assignment = |name: &str, weight_bits, layer: &str| Assignment {
+        name: name.into(),
+        weight_bits,
+        weight_bits_everywhere: true,
+        act_bits: 8,
+        layer_bits: [(layer.to_owned(), 3)].into(),
+        layer_act_bits: [("b".to_owned(), 16)].into(),
+        layers: "43".into(),
+    };
+    let both = vec![assignment("one", 4, "a"), assignment("two", 8, "it's")];
+    let chosen = space.with_assignments(both.clone()).unwrap();
+    let names: Vec<&str> = chosen.axes.iter().map(|axis| axis.name.as_str()).collect();
+    assert_eq!(names, ["widths", "scratchpad_kib", "array_rows", "array_cols"]);
+    assert_eq!((chosen.count(), &chosen.assignments), (8, &both));
+    let (options, hardware) = (Options::default(), Hardware::default());
+    let settings = chosen.settings(1, &options, &hardware).unwrap();
+    assert_eq!((settings.hardware.array_rows, settings.hardware.array_cols), (16, 16));
+    assert_eq!((settings.options.weight_bits, settings.options.layer_bits["a"]), (4, 3));
+    assert_eq!(settings.options.layer_act_bits["b"], 16);
+    assert_eq!(
+        chosen.flags(0, &options),
+        "--weight-bits 4 --weight-bits-everywhere --act-bits 8 --layer-bits a=3 --layer-act-bits b=16 --set scratchpad_kib=64 --set array_rows=8 --set array_cols=8"
+    );
+    let quoted = r"--weight-bits 8 --act-bits 8 --layer-bits 'it'\''s=3' --layer-act-bits b=16 ";
+    assert!(chosen.flags(4, &options).starts_with(quoted), "{}", chosen.flags(4, &options));
+
+    // Files may say anything.
+    let refused = |assignments: Vec<Assignment>| space.with_assignments(assignments).unwrap_err();
+    assert_eq!(refused(Vec::new()), "no assignment of widths");
+    let twice = vec![both[0].clone(), both[0].clone()];
+    assert_eq!(refused(twice), "two assignments of widths are called one");
+    for (wrong, axis) in [
+        (Assignment { weight_bits: 9, ..both[0].clone() }, "`weight_bits` = 9"),
+        (Assignment { act_bits: 0, ..both[0].clone() }, "`act_bits` = 0"),
+        (
+            Assignment { layer_bits: [("a".into(), 1)].into(), ..both[0].clone() },
+            "`layer_bits.a` = 1",
+        ),
+        (
+            Assignment { layer_act_bits: [("a".into(), 9)].into(), ..both[0].clone() },
+            "`layer_act_bits.a` = 9",
+        ),
+    ] {
+        let said = refused(vec![wrong]);
+        assert!(said.starts_with(axis), "{said}");
+    }
 }

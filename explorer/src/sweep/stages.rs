@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use compiler::backend::generate;
 use compiler::compile::{Network, Quantized, prove};
 use compiler::options::{Granularity, Observer, Options, WeightRounding};
-use compiler::refine::Probes;
 use ir::qgraph::QGraph;
 use isa::Hardware;
 use isa::program::{Meta, Program};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use simulator::report::{ProgramFile, Report};
+use simulator::report::{Accuracy, ProgramFile, Report};
 
-use super::Known;
+use super::Calibrated;
 use crate::space::Settings;
 
 /// Numbers of the report by key. What was not measured is not there; what has no value is null.
@@ -74,12 +73,11 @@ impl Made {
     /// Quantizes as `qcc` does.
     pub(super) fn new(
         network: &Network,
-        known: &Known,
-        probes: &Probes,
+        known: &Calibrated<'_>,
         options: &Options,
         machine: &Hardware,
     ) -> Result<Made, String> {
-        let made = network.quantize_on(probes, &known.table, options, machine);
+        let made = network.quantize_on(known.probes, &known.table, options, machine);
         let Quantized { graph, notes } = made.map_err(|e| e.to_string())?;
         let mut meta = known.meta.clone();
         (meta.weight_bits, meta.act_bits) = (options.weight_bits, options.act_bits);
@@ -90,6 +88,13 @@ impl Made {
         let hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Made { graph, hash, meta })
     }
+}
+
+/// What running a graph told.
+pub(super) fn of_accuracy(accuracy: &Accuracy) -> Numbers {
+    let accuracy = serde_json::to_value(accuracy).expect("it has only string keys");
+    let pairs = accuracy.as_object().into_iter().flatten();
+    pairs.map(|(key, value)| (format!("accuracy.{key}"), value.clone())).collect()
 }
 
 /// What the machine alone tells.
@@ -139,6 +144,7 @@ fn numbers(mut report: Report, keys: &[&str]) -> Numbers {
 #[cfg(test)]
 mod tests {
     use compiler::calibrate::Calibration;
+    use compiler::refine::Probes;
     use ir::graph::Graph;
 
     use super::*;
@@ -156,14 +162,11 @@ mod tests {
         let network = Network::new(graph).unwrap();
         let options = Options { input_range: Some((-1.0, 1.0)), ..Options::default() };
         let table: Calibration = network.calibrate_without_data(&options).unwrap();
-        let (known, probes) = (Known { table, meta: Meta::default() }, Probes::default());
+        let known = Calibrated { table, probes: &Probes::default(), meta: Meta::default() };
         let base = Hardware::default();
         // The graph as it is made for the very machine, and what it is shared by.
         let made = |hardware: Hardware| {
-            let graph = Made::new(&network, &known, &probes, &options, &hardware)
-                .unwrap()
-                .graph
-                .to_string();
+            let graph = Made::new(&network, &known, &options, &hardware).unwrap().graph.to_string();
             (graph_key(&Settings { options: options.clone(), hardware }), graph)
         };
         let (key, graph) = made(base.clone());

@@ -133,8 +133,7 @@ impl<E: Send> Climb<'_, '_, E> {
     /// Tries options.
     fn step(&mut self, name: String, options: &Options) -> Result<Outcome, SearchError<E>> {
         let made = match self.made(name.clone(), options) {
-            Err(SearchError::Compile(e)) if self.last.is_some() => Err(e.to_string()),
-            Err(SearchError::Cost(e)) if self.last.is_some() => Err(e.to_string()),
+            Err(SearchError::Measure(e)) if self.last.is_some() => Err(e.to_string()),
             other => Ok(other?),
         };
         let made = match made {
@@ -176,11 +175,13 @@ impl<E: Send> Climb<'_, '_, E> {
 
     /// Changes that cost something, from the one that takes most noise away on.
     fn ranked(&self, options: &Options) -> Result<Vec<Change>, SearchError<E>> {
-        let open = self.searcher.open_values(options);
-        let mut effects = self.searcher.activations(options, &open)?;
+        let few = self.searcher.few()?;
+        let measure = self.searcher.measure(&few);
+        let (open, known) = (measure.open_values(options), &mut Vec::new());
+        let mut effects = measure.activations(options, &open, known)?;
         let narrow = narrow_layers(self.searcher, options)?;
         let wide = Options { weight_bits: 8, ..options.clone() };
-        effects.extend(self.searcher.measured(&wide, &narrow)?);
+        effects.extend(measure.effects(&wide, &narrow, known)?);
         effects.retain(|effect| effect.noise.is_finite() && effect.noise > 0.0);
         effects.sort_by(|a, b| b.noise.total_cmp(&a.noise));
         let widened = |Effect { change: Change { node, bits }, .. }| {
