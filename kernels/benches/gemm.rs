@@ -8,8 +8,9 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::{
-    Accumulate, AddConstants, InstructionSet, PackedDepthwise, PackedRequant, PackedWeights, Rows,
-    Sums, qs8_add, qs8_depthwise, qs8_gemm, qs8_requantize,
+    Accumulate, AddConstants, ColumnRequant, DepthwiseRow, DepthwiseShape, InstructionSet,
+    PackedDepthwise, PackedDepthwiseRow, PackedRequant, PackedWeights, PanelRequant, Rows, Sums,
+    qs8_add, qs8_depthwise, qs8_depthwise_row, qs8_gemm, qs8_gemm_requantize, qs8_requantize,
 };
 
 /// Name, rows, columns, segments, elements per segment.
@@ -27,6 +28,12 @@ const PRODUCTS: [(&str, usize, usize, usize, usize); 8] = [
 /// Bytes that are not constant and not in order.
 fn bytes(len: usize) -> Vec<i8> {
     (0..len).map(|i| ((i * 37 + i / 7) % 251) as u8 as i8).collect()
+}
+
+/// Constants of so many columns.
+fn columns_requant(columns: usize) -> Vec<ColumnRequant> {
+    let largest = 1 << 30;
+    vec![ColumnRequant { bias: 17, multiplier: 0xab_cdef, shift: 33, largest }; columns]
 }
 
 fn gemm(criterion: &mut Criterion) {
@@ -48,6 +55,17 @@ fn gemm(criterion: &mut Criterion) {
                     let a = Rows::segmented(&data, &offsets, segments, len);
                     let mut sums = Sums::new(&mut c, [rows, columns], columns, Accumulate::Replace);
                     qs8_gemm(black_box(&a), &weights, &mut sums);
+                });
+            });
+            let requant = PanelRequant::new(&columns_requant(columns), [3, -128, 127])
+                .expect("sums that large never tie");
+            let mut out = vec![0; rows * columns];
+            group.bench_function(format!("{set}, requantized"), |bencher| {
+                bencher.iter(|| {
+                    let a = Rows::segmented(&data, &offsets, segments, len);
+                    let shape = [rows, columns];
+                    let mut out = Sums::new(&mut out, shape, columns, Accumulate::Replace);
+                    qs8_gemm_requantize(black_box(&a), &weights, &requant, &mut out);
                 });
             });
         }
@@ -79,6 +97,27 @@ fn depthwise(criterion: &mut Criterion) {
             });
         });
     }
+}
+
+fn depthwise_row(criterion: &mut Criterion) {
+    let (side, channels) = (56, 144);
+    let mut group = criterion.benchmark_group("qs8_depthwise_row/56x56_3x3_144");
+    group.throughput(Throughput::Elements((side * side * channels * 9) as u64));
+    let below = (side + 2) * channels;
+    let data: Vec<u8> = bytes((side + 2) * below).iter().map(|x| x.cast_unsigned()).collect();
+    let shape = DepthwiseShape { kernel: [3; 2], stride: 1, dilation: 1, channels };
+    let columns = columns_requant(channels);
+    let w = PackedDepthwiseRow::new(&bytes(9 * channels), shape, &columns, [3, -128, 127])
+        .expect("sums that large never tie");
+    let mut out = vec![0; side * side * channels];
+    group.bench_function(InstructionSet::best().name(), |bencher| {
+        bencher.iter(|| {
+            for (y, out) in out.chunks_exact_mut(side * channels).enumerate() {
+                let data = &data[y * below..];
+                qs8_depthwise_row(black_box(&DepthwiseRow { data, below }), &w, out);
+            }
+        });
+    });
 }
 
 fn requantize(criterion: &mut Criterion) {
@@ -119,5 +158,5 @@ fn add(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, gemm, depthwise, requantize, add);
+criterion_group!(benches, gemm, depthwise, depthwise_row, requantize, add);
 criterion_main!(benches);

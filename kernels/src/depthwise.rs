@@ -71,7 +71,7 @@ pub(crate) const PAIR_CHANNELS: usize = 16;
 pub(crate) const QUAD_CHANNELS: usize = 64;
 
 #[cfg(target_arch = "x86_64")]
-fn pack_pairs(w: &[i8], taps: usize, channels: usize) -> Vec<i16> {
+pub(crate) fn pack_pairs(w: &[i8], taps: usize, channels: usize) -> Vec<i16> {
     let pairs = taps.div_ceil(2);
     let mut packed = vec![0; channels.div_ceil(PAIR_CHANNELS) * pairs * PAIR_CHANNELS * 2];
     for (i, &weight) in w.iter().enumerate() {

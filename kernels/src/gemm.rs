@@ -1,6 +1,7 @@
 //! Int8 matrix product: rows of activations times columns of weights, sums in `i32`.
 
-use crate::matrix::{Accumulate, Rows, Sums};
+use crate::matrix::{Accumulate, Activation, Rows, Sums};
+use crate::panel_requant::PanelRequant;
 use crate::{InstructionSet, dot, plain};
 
 /// Columns that share one packed panel: one 512-bit vector of sums, or two of 256 bits.
@@ -31,9 +32,18 @@ enum Storage {
     /// Groups of 2, widened: operands of `vpmaddwd`.
     #[cfg(target_arch = "x86_64")]
     Pairs(Vec<i16>),
-    /// Groups of 4, plus 128 (filling stays 0): unsigned operands of `vpdpbusd`.
+    /// Groups of 4: signed operands of `vpdpbusd`.
     #[cfg(target_arch = "x86_64")]
-    Quads(Vec<u8>),
+    Quads(Quads),
+}
+
+/// Weights in groups of 4.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Debug)]
+pub(crate) struct Quads {
+    pub(crate) weights: Vec<i8>,
+    /// `-128 * sum w` by column, filled up with zeros to whole panels: what takes back that the activations are 128 too large.
+    pub(crate) starts: Vec<i32>,
 }
 
 impl PackedWeights {
@@ -68,11 +78,24 @@ impl PackedWeights {
             InstructionSet::Avx2 => Storage::Pairs(pack::<2, i16>(w, shape, i16::from)),
             #[cfg(target_arch = "x86_64")]
             InstructionSet::Avx512Vnni => {
-                Storage::Quads(pack::<4, u8>(w, shape, |w| w.cast_unsigned() ^ 0x80))
+                let sum = |w: &[i8]| w.iter().map(|&w| i32::from(w)).fold(0, i32::wrapping_add);
+                let columns = w.chunks_exact(segments * segment_len);
+                let mut starts: Vec<i32> = columns.map(|w| sum(w).wrapping_mul(-128)).collect();
+                starts.resize(starts.len().next_multiple_of(PANEL), 0);
+                Storage::Quads(Quads { weights: pack::<4, i8>(w, shape, |w| w), starts })
             }
             _ => Storage::Plain(w.to_vec()),
         };
         Self { set, columns, segments, segment_len, storage }
+    }
+
+    /// Panics unless `a` has the weights' segments and the result is `shape`.
+    fn demand_shape<T>(&self, a: &Rows<'_, T>, shape: [usize; 2]) {
+        let expected = [a.len(), self.columns];
+        assert_eq!(shape, expected, "the result needs a row per row and a column per column");
+        let found = [a.segments(), a.segment_len()];
+        let expected = [self.segments, self.segment_len];
+        assert_eq!(found, expected, "rows and weights have different segments");
     }
 
     /// Number of columns of the product.
@@ -115,20 +138,35 @@ fn pack<const GROUP: usize, T: Copy + Default>(
 ///
 /// # Panics
 /// If the shapes of the three do not fit together.
-pub fn qs8_gemm(a: &Rows<'_>, w: &PackedWeights, c: &mut Sums<'_>) {
-    assert_eq!(
-        c.shape(),
-        [a.len(), w.columns],
-        "the sums need a row per row and a column per column"
-    );
-    let found = [a.segments(), a.segment_len()];
-    assert_eq!(found, [w.segments, w.segment_len], "rows and weights have different segments");
+pub fn qs8_gemm<T: Activation>(a: &Rows<'_, T>, w: &PackedWeights, c: &mut Sums<'_>) {
+    w.demand_shape(a, c.shape());
     match &w.storage {
         Storage::Plain(w) => plain::qs8_gemm(a, w, c),
         #[cfg(target_arch = "x86_64")]
         Storage::Pairs(w) => crate::x86::qs8_gemm_pairs(a, w, c),
         #[cfg(target_arch = "x86_64")]
         Storage::Quads(w) => crate::x86::qs8_gemm_quads(a, w, c),
+    }
+}
+
+/// [`qs8_gemm`] with its sums requantized: `out[r][j]` as [`PanelRequant`] defines it. What was in `out` is overwritten.
+///
+/// # Panics
+/// If the shapes of the four do not fit together.
+pub fn qs8_gemm_requantize<T: Activation>(
+    a: &Rows<'_, T>,
+    w: &PackedWeights,
+    requant: &PanelRequant,
+    out: &mut Sums<'_, i8>,
+) {
+    w.demand_shape(a, out.shape());
+    assert_eq!(requant.columns(), w.columns, "every column needs its constants");
+    match &w.storage {
+        Storage::Plain(w) => plain::qs8_gemm_requantize(a, w, requant, out),
+        #[cfg(target_arch = "x86_64")]
+        Storage::Pairs(w) => crate::x86::qs8_gemm_requantize_pairs(a, w, requant, out),
+        #[cfg(target_arch = "x86_64")]
+        Storage::Quads(w) => crate::x86::qs8_gemm_requantize_quads(a, w, requant, out),
     }
 }
 
@@ -165,6 +203,7 @@ pub fn qs8_gemm_unpacked(a: &Rows<'_>, w: &[i8], c: &mut Sums<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ColumnRequant;
     use crate::tests::{Product, product};
     use proptest::prelude::*;
 
@@ -172,7 +211,7 @@ mod tests {
     fn small_numbers() {
         // [1 2 3; 4 5 6] times the columns (1, 0, -1) and (2, 2, 2)
         let weights = PackedWeights::new(&[1, 0, -1, 2, 2, 2], 2, 3);
-        let a = [1, 2, 3, 4, 5, 6];
+        let a = [1_i8, 2, 3, 4, 5, 6];
         let mut c = [100; 4];
         let mut sums = Sums::new(&mut c, [2, 2], 2, Accumulate::Add);
         qs8_gemm(&Rows::dense(&a, 2, 3, 3), &weights, &mut sums);
@@ -223,12 +262,61 @@ mod tests {
         }
     }
 
+    /// The same activations, each 128 more.
+    fn excess(data: &[i8]) -> Vec<u8> {
+        data.iter().map(|&x| x.cast_unsigned() ^ 0x80).collect()
+    }
+
     proptest! {
         #[test]
         fn every_set_equals_plain(p in product(40)) {
             let expected = run(InstructionSet::Plain, &p);
             for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
                 prop_assert_eq!(&run(set, &p), &expected, "{}", set);
+            }
+        }
+
+        #[test]
+        fn requantized_sums_equal_the_definition(
+            p in product(40),
+            columns in prop::collection::vec((-500..500_i32, 1..1_u32 << 24, 26..40_u8), 40),
+            zero in -128..=127_i32,
+            bounds in (-128..=127_i32, -128..=127_i32),
+        ) {
+            let p = Product { accumulate: Accumulate::Replace, ..p };
+            let depth = p.segments * p.segment_len;
+            let largest = |w: &[i8]| w.iter().map(|w| 128 * u32::from(w.unsigned_abs())).sum();
+            let columns: Vec<ColumnRequant> = columns
+                .into_iter()
+                .zip(p.w.chunks_exact(depth))
+                .map(|((bias, m, shift), w)| ColumnRequant { bias, multiplier: m | 1, shift, largest: largest(w) })
+                .collect();
+            let output = [zero, bounds.0.min(bounds.1), bounds.0.max(bounds.1)];
+            let requant = PanelRequant::new(&columns, output).expect("odd multipliers, small sums");
+            let sums = run(InstructionSet::Plain, &p);
+            let old = 77;
+            let mut expected = vec![old; p.c.len()];
+            for (sums, out) in sums.chunks(p.stride).zip(expected.chunks_mut(p.stride)) {
+                for (j, &ColumnRequant { bias, multiplier, shift, .. }) in columns.iter().enumerate() {
+                    let offset = i64::from(bias) * i64::from(multiplier) + (1 << shift >> 1);
+                    out[j] = plain::qs8_requantize_one(sums[j], multiplier, offset, shift, output);
+                }
+            }
+            for set in InstructionSet::ALL.into_iter().filter(|set| set.is_available()) {
+                let weights = PackedWeights::for_set(set, &p.w, [p.columns, p.segments, p.segment_len]);
+                for form in ["as they are", "128 more"] {
+                    let mut out = vec![old; p.c.len()];
+                    let shape = [p.rows, p.columns];
+                    let mut results = Sums::new(&mut out, shape, p.stride, Accumulate::Replace);
+                    if form == "128 more" {
+                        let data = excess(&p.data);
+                        let rows = Rows::segmented(&data, &p.offsets, p.segments, p.segment_len);
+                        qs8_gemm_requantize(&rows, &weights, &requant, &mut results);
+                    } else {
+                        qs8_gemm_requantize(&p.left(), &weights, &requant, &mut results);
+                    }
+                    prop_assert_eq!(&out, &expected, "{}, {}", set, form);
+                }
             }
         }
 

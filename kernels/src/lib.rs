@@ -15,11 +15,13 @@
 
 mod add;
 mod depthwise;
+mod depthwise_row;
 mod dispatch;
 mod dot;
 mod gemm;
 mod gemm16;
 mod matrix;
+mod panel_requant;
 mod plain;
 mod requantize;
 #[cfg(target_arch = "x86_64")]
@@ -27,11 +29,13 @@ mod x86;
 
 pub use add::{AddConstants, qs8_add};
 pub use depthwise::{PackedDepthwise, qs8_depthwise};
+pub use depthwise_row::{DepthwiseRow, DepthwiseShape, PackedDepthwiseRow, qs8_depthwise_row};
 pub use dispatch::InstructionSet;
 pub use dot::qs8_dot;
-pub use gemm::{PackedWeights, qs8_gemm, qs8_gemm_unpacked};
+pub use gemm::{PackedWeights, qs8_gemm, qs8_gemm_requantize, qs8_gemm_unpacked};
 pub use gemm16::qs16_gemm;
-pub use matrix::{Accumulate, Rows, Sums};
+pub use matrix::{Accumulate, Activation, Rows, Sums};
+pub use panel_requant::{ColumnRequant, PanelRequant};
 pub use requantize::{PackedRequant, qs8_requantize};
 
 #[cfg(test)]

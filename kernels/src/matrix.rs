@@ -1,5 +1,38 @@
 //! Operands of the kernels: rows of segments on the left, a strided matrix of sums as the result.
 
+/// An int8 activation in one of the two forms that products take.
+pub trait Activation: Copy + sealed::Sealed {
+    /// Whether the element is 128 more than the integer it stands for, which then is what unsigned byte products want.
+    const EXCESS: bool;
+
+    /// The integer that the element stands for.
+    fn value(self) -> i16;
+}
+
+impl Activation for i8 {
+    const EXCESS: bool = false;
+
+    #[inline]
+    fn value(self) -> i16 {
+        self.into()
+    }
+}
+
+impl Activation for u8 {
+    const EXCESS: bool = true;
+
+    #[inline]
+    fn value(self) -> i16 {
+        i16::from(self) - 128
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for i8 {}
+    impl Sealed for u8 {}
+}
+
 /// Left operand of a product: `rows` rows, each the concatenation of `segments` runs of `segment_len` elements that may
 /// lie anywhere in one slice.
 ///

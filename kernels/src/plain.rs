@@ -4,7 +4,8 @@
 //! caller has not proved that the sums fit.
 
 use crate::AddConstants;
-use crate::matrix::{Accumulate, Rows, Sums};
+use crate::matrix::{Accumulate, Activation, Rows, Sums};
+use crate::panel_requant::PanelRequant;
 
 /// Sum of `a[i] * b[i]`.
 pub(crate) fn qs8_dot(a: &[i8], b: &[i8]) -> i32 {
@@ -12,22 +13,38 @@ pub(crate) fn qs8_dot(a: &[i8], b: &[i8]) -> i32 {
     products.fold(0, i32::wrapping_add)
 }
 
+/// Sum over segments `s` and elements `i` of `a[r][s][i] * w[s][i]`.
+fn sum<T: Activation>(a: &Rows<'_, T>, r: usize, w: &[i8]) -> i32 {
+    let elements = (0..a.segments()).flat_map(|s| a.segment(r, s));
+    let products = elements.zip(w).map(|(&a, &w)| i32::from(a.value()) * i32::from(w));
+    products.fold(0, i32::wrapping_add)
+}
+
 /// `c[r][j] (+)= sum over segments s and elements i of a[r][s][i] * w[j][s][i]`, `w` row-major `[n][segments][len]`.
-pub(crate) fn qs8_gemm(a: &Rows<'_>, w: &[i8], c: &mut Sums<'_>) {
+pub(crate) fn qs8_gemm<T: Activation>(a: &Rows<'_, T>, w: &[i8], c: &mut Sums<'_>) {
     let depth = a.segments() * a.segment_len();
     let accumulate = c.accumulate();
     for r in 0..a.len() {
-        for (j, sum) in c.row(r).iter_mut().enumerate() {
-            let weights = &w[j * depth..][..depth];
-            let mut acc = 0_i32;
-            for s in 0..a.segments() {
-                let part = &weights[s * a.segment_len()..][..a.segment_len()];
-                acc = acc.wrapping_add(qs8_dot(a.segment(r, s), part));
-            }
-            *sum = match accumulate {
-                Accumulate::Replace => acc,
-                Accumulate::Add => sum.wrapping_add(acc),
+        for (c, w) in c.row(r).iter_mut().zip(w.chunks_exact(depth)) {
+            *c = match accumulate {
+                Accumulate::Replace => sum(a, r, w),
+                Accumulate::Add => c.wrapping_add(sum(a, r, w)),
             };
+        }
+    }
+}
+
+/// See [`crate::qs8_gemm_requantize`].
+pub(crate) fn qs8_gemm_requantize<T: Activation>(
+    a: &Rows<'_, T>,
+    w: &[i8],
+    requant: &PanelRequant,
+    out: &mut Sums<'_, i8>,
+) {
+    let depth = a.segments() * a.segment_len();
+    for r in 0..a.len() {
+        for (j, (out, w)) in out.row(r).iter_mut().zip(w.chunks_exact(depth)).enumerate() {
+            *out = requant.one(j, sum(a, r, w));
         }
     }
 }

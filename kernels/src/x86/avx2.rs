@@ -6,8 +6,10 @@
 use std::arch::x86_64::*;
 
 use super::MAX_ROWS;
+use super::columns_avx2::Columns;
 use crate::gemm::PANEL;
-use crate::matrix::{Accumulate, Rows, Sums};
+use crate::matrix::{Accumulate, Activation, Rows, Sums};
+use crate::panel_requant::PanelRequant;
 
 /// Rows of one tile: 6 x 2 vectors of sums, two of weights, one of activations and one of products fill 16 registers.
 const TILE_ROWS: usize = 6;
@@ -41,34 +43,73 @@ pub(super) fn qs8_dot__avx2(a: &[i8], b: &[i8]) -> i32 {
     lanes.into_iter().fold(rest, i32::wrapping_add)
 }
 
-/// The product `a * w` with `w` packed in panels of pairs for exactly the shape of `a` and `c`.
+/// Where the sums of a product go.
+pub(super) enum Results<'r> {
+    /// To memory, added to what is there or not.
+    Sums { c: *mut i32, stride: usize, add: bool },
+    /// Requantized.
+    Bytes { out: *mut i8, stride: usize, requant: &'r PanelRequant },
+}
+
+impl Results<'_> {
+    /// All rows and columns of `c`.
+    pub(super) fn sums(c: &mut Sums<'_>) -> Self {
+        let add = c.accumulate() == Accumulate::Add;
+        Results::Sums { stride: c.stride(), c: c.as_mut_ptr(), add }
+    }
+
+    /// From `row` and `column` on; those of the depths behind the first are added.
+    fn from(&self, row: usize, column: usize, first_depth: bool) -> Self {
+        match *self {
+            Results::Sums { c, stride, add } => {
+                let c = c.wrapping_add(row * stride + column);
+                Results::Sums { c, stride, add: add || !first_depth }
+            }
+            Results::Bytes { out, stride, requant } => {
+                Results::Bytes { out: out.wrapping_add(row * stride + column), stride, requant }
+            }
+        }
+    }
+}
+
+/// The product `a * w` with `w` packed in panels of pairs for exactly the shape of `a` and `columns`.
+///
+/// # Safety
+/// `results` must be valid for reads and writes of `a.len()` rows of `columns` elements, and have constants for as many
+/// columns if it has any.
 #[target_feature(enable = "avx2")]
-pub(super) fn qs8_gemm__avx2(a: &Rows<'_>, w: &[i16], c: &mut Sums<'_>) {
-    let [rows, columns] = c.shape();
+pub(super) unsafe fn qs8_gemm__avx2<T: Activation>(
+    a: &Rows<'_, T>,
+    w: &[i16],
+    columns: usize,
+    results: &Results<'_>,
+) {
+    let rows = a.len();
     let depth = a.segments() * a.segment_len().next_multiple_of(2);
     let panels = columns.div_ceil(PANEL);
-    assert!(
-        rows == a.len() && w.len() == panels * depth * PANEL,
-        "weights packed for another shape"
-    );
+    assert!(w.len() == panels * depth * PANEL, "weights packed for another shape");
+    // Sums that are requantized at once must be complete.
+    let most_depth = if matches!(results, Results::Sums { .. }) { BLOCK_DEPTH } else { depth };
     let mut wide = Vec::with_capacity(rows.min(BLOCK_ROWS) * depth);
     for first in (0..rows).step_by(BLOCK_ROWS) {
         let block_rows = BLOCK_ROWS.min(rows - first);
         widen(a, first, block_rows, &mut wide);
-        for k in (0..depth).step_by(BLOCK_DEPTH) {
-            let block_depth = BLOCK_DEPTH.min(depth - k);
-            let add = k > 0 || c.accumulate() == Accumulate::Add;
+        for k in (0..depth).step_by(most_depth) {
+            let block_depth = most_depth.min(depth - k);
             for first_panel in (0..panels).step_by(BLOCK_PANELS) {
                 for (row, tile_rows) in super::even_runs(block_rows, TILE_ROWS) {
                     for panel in first_panel..panels.min(first_panel + BLOCK_PANELS) {
+                        let column = panel * PANEL;
                         let tile = Tile {
                             a: &wide[row * depth + k..],
                             a_stride: depth,
                             w: &w[(panel * depth + k) * PANEL..][..block_depth * PANEL],
-                            add,
+                            rows: tile_rows,
+                            column,
+                            columns: PANEL.min(columns - column),
                         };
-                        let out = Destination::new(c, first + row, panel * PANEL, PANEL);
-                        run_tile(&tile, tile_rows, &out);
+                        // SAFETY: the tile's rows and columns are inside the results.
+                        unsafe { run_tile(&tile, &results.from(first + row, column, k == 0)) };
                     }
                 }
             }
@@ -78,11 +119,11 @@ pub(super) fn qs8_gemm__avx2(a: &Rows<'_>, w: &[i16], c: &mut Sums<'_>) {
 
 /// Copies `rows` rows from `first` on into `wide` as i16, segments filled up with a zero to even length.
 #[target_feature(enable = "avx2")]
-fn widen(a: &Rows<'_>, first: usize, rows: usize, wide: &mut Vec<i16>) {
+fn widen<T: Activation>(a: &Rows<'_, T>, first: usize, rows: usize, wide: &mut Vec<i16>) {
     wide.clear();
     for r in first..first + rows {
         for s in 0..a.segments() {
-            wide.extend(a.segment(r, s).iter().map(|&x| i16::from(x)));
+            wide.extend(a.segment(r, s).iter().map(|x| x.value()));
             if a.segment_len() % 2 == 1 {
                 wide.push(0);
             }
@@ -97,8 +138,11 @@ struct Tile<'a> {
     a_stride: usize,
     /// One panel's pairs; they tell the depth.
     w: &'a [i16],
-    /// Whether to add to the sums already there.
-    add: bool,
+    rows: usize,
+    /// First column.
+    column: usize,
+    /// Columns that exist, 1 to 16.
+    columns: usize,
 }
 
 impl Tile<'_> {
@@ -108,48 +152,32 @@ impl Tile<'_> {
     }
 }
 
+/// # Safety
+/// `to` must be valid for reads and writes of the tile's rows and columns from its start on.
 #[target_feature(enable = "avx2")]
-fn run_tile(tile: &Tile<'_>, rows: usize, out: &Destination) {
-    let last_end = (rows - 1) * tile.a_stride + 2 * tile.pairs();
+unsafe fn run_tile(tile: &Tile<'_>, to: &Results<'_>) {
+    let last_end = (tile.rows - 1) * tile.a_stride + 2 * tile.pairs();
     assert!(last_end <= tile.a.len(), "widened rows are complete");
-    // SAFETY: the rows are complete; the destination lies inside the result for as many rows.
+    // SAFETY: the rows are complete; the rest is passed on to the caller.
     unsafe {
-        match rows {
-            1 => qs8_gemm_6x16__avx2::<1>(tile, out),
-            2 => qs8_gemm_6x16__avx2::<2>(tile, out),
-            3 => qs8_gemm_6x16__avx2::<3>(tile, out),
-            4 => qs8_gemm_6x16__avx2::<4>(tile, out),
-            5 => qs8_gemm_6x16__avx2::<5>(tile, out),
-            _ => qs8_gemm_6x16__avx2::<6>(tile, out),
+        match tile.rows {
+            1 => qs8_gemm_6x16__avx2::<1>(tile, to),
+            2 => qs8_gemm_6x16__avx2::<2>(tile, to),
+            3 => qs8_gemm_6x16__avx2::<3>(tile, to),
+            4 => qs8_gemm_6x16__avx2::<4>(tile, to),
+            5 => qs8_gemm_6x16__avx2::<5>(tile, to),
+            _ => qs8_gemm_6x16__avx2::<6>(tile, to),
         }
     }
 }
 
-/// Where a tile's sums go: up to one panel of columns.
-pub(super) struct Destination {
-    pub(super) c: *mut i32,
-    pub(super) stride: usize,
-    /// Columns that exist, 1 to the number asked for.
-    pub(super) columns: usize,
-}
-
-impl Destination {
-    /// Columns from `column` on, at most `most`, from `row` on. Pointing is safe; the writer bounds the rows.
-    pub(super) fn new(c: &mut Sums<'_>, row: usize, column: usize, most: usize) -> Self {
-        let [rows, columns] = c.shape();
-        assert!(row < rows && column < columns, "the tile starts inside the result");
-        let (stride, columns) = (c.stride(), most.min(columns - column));
-        Self { c: c.as_mut_ptr().wrapping_add(row * stride + column), stride, columns }
-    }
-}
-
-/// `ROWS` (1 to 6) rows by 16 columns of sums.
+/// `ROWS` (1 to 6) rows by 16 columns of results.
 ///
 /// # Safety
-/// `tile.a` must hold `ROWS` rows of the panel's depth, and `out` must be valid for reads and writes of `ROWS` rows of its
+/// `tile.a` must hold `ROWS` rows of the panel's depth, and `to` must be valid for reads and writes of `ROWS` rows of its
 /// columns.
 #[target_feature(enable = "avx2")]
-unsafe fn qs8_gemm_6x16__avx2<const ROWS: usize>(tile: &Tile<'_>, out: &Destination) {
+unsafe fn qs8_gemm_6x16__avx2<const ROWS: usize>(tile: &Tile<'_>, to: &Results<'_>) {
     let mut acc = [[_mm256_setzero_si256(); 2]; MAX_ROWS];
     let (a, w) = (tile.a.as_ptr(), tile.w.as_ptr());
     for p in 0..tile.pairs() {
@@ -165,8 +193,17 @@ unsafe fn qs8_gemm_6x16__avx2<const ROWS: usize>(tile: &Tile<'_>, out: &Destinat
             });
         }
     }
-    // SAFETY: the rows and columns are inside the result by the caller's promise.
-    each_row!(R < ROWS { unsafe { store16(acc[R], out.c.add(R * out.stride), out.columns, tile.add) } });
+    match *to {
+        Results::Sums { c, stride, add } => {
+            // SAFETY: the rows and columns are inside the result by the caller's promise.
+            each_row!(R < ROWS { unsafe { store16(acc[R], c.add(R * stride), tile.columns, add) } });
+        }
+        Results::Bytes { out, stride, requant } => {
+            // SAFETY: as above, and the panel has constants.
+            let columns = unsafe { Columns::load(requant, tile.column) };
+            each_row!(R < ROWS { unsafe { columns.store(acc[R], out.add(R * stride), tile.columns) } });
+        }
+    }
 }
 
 /// Writes (or adds) the first `columns` of 16 sums.

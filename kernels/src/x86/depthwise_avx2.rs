@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::avx2::{Destination, store16};
+use super::avx2::store16;
 use crate::depthwise::PAIR_CHANNELS;
 use crate::matrix::{Accumulate, Rows, Sums};
 
@@ -23,7 +23,6 @@ pub(super) fn qs8_depthwise_1x16__avx2(x: &Rows<'_>, w: &[i16], c: &mut Sums<'_>
         pixels.extend((0..pairs * 2).map(|t| x.segment(r, t.min(taps - 1))));
         for (block, weights) in w.chunks_exact(block_len).enumerate() {
             let first = block * PAIR_CHANNELS;
-            let out = Destination::new(c, r, first, PAIR_CHANNELS);
             let mut acc = [_mm256_setzero_si256(); 2];
             let pairs = pixels.chunks_exact(2).zip(weights.chunks_exact(PAIR_CHANNELS * 2));
             for (pixels, weights) in pairs {
@@ -38,8 +37,9 @@ pub(super) fn qs8_depthwise_1x16__avx2(x: &Rows<'_>, w: &[i16], c: &mut Sums<'_>
                 acc[0] = _mm256_add_epi32(acc[0], _mm256_madd_epi16(low, w0));
                 acc[1] = _mm256_add_epi32(acc[1], _mm256_madd_epi16(high, w1));
             }
-            // SAFETY: the destination is inside row `r` of the result.
-            unsafe { store16(acc, out.c, out.columns, add) };
+            let sums = &mut c.row(r)[first..];
+            // SAFETY: as many sums as are left in the row.
+            unsafe { store16(acc, sums.as_mut_ptr(), sums.len().min(PAIR_CHANNELS), add) };
         }
     }
 }

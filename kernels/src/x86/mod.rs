@@ -28,12 +28,19 @@ macro_rules! each_row {
 mod add;
 mod avx2;
 mod avx512vnni;
+mod columns_avx2;
+mod columns_avx512;
 mod depthwise_avx2;
 mod depthwise_avx512vnni;
+mod depthwise_row_avx2;
+mod depthwise_row_avx512vnni;
 mod requantize_avx2;
 mod requantize_avx512;
 
-use crate::matrix::{Rows, Sums};
+use crate::depthwise_row::{DepthwiseRow, PackedDepthwiseRow, TapColumns};
+use crate::gemm::Quads;
+use crate::matrix::{Activation, Rows, Sums};
+use crate::panel_requant::PanelRequant;
 use crate::requantize::PackedRequant;
 use crate::{AddConstants, InstructionSet};
 
@@ -49,17 +56,52 @@ pub(crate) fn qs8_dot(a: &[i8], b: &[i8]) -> i32 {
 }
 
 /// [`crate::qs8_gemm`] with weights in panels of pairs.
-pub(crate) fn qs8_gemm_pairs(a: &Rows<'_>, w: &[i16], c: &mut Sums<'_>) {
+pub(crate) fn qs8_gemm_pairs<T: Activation>(a: &Rows<'_, T>, w: &[i16], c: &mut Sums<'_>) {
     demand(InstructionSet::Avx2);
-    // SAFETY: the processor has AVX2.
-    unsafe { avx2::qs8_gemm__avx2(a, w, c) }
+    assert_eq!(c.shape()[0], a.len(), "a row of sums per row");
+    let columns = c.shape()[1];
+    // SAFETY: the processor has AVX2; the results are those of `c`.
+    unsafe { avx2::qs8_gemm__avx2(a, w, columns, &avx2::Results::sums(c)) }
+}
+
+/// [`crate::qs8_gemm_requantize`] with weights in panels of pairs.
+pub(crate) fn qs8_gemm_requantize_pairs<T: Activation>(
+    a: &Rows<'_, T>,
+    w: &[i16],
+    requant: &PanelRequant,
+    out: &mut Sums<'_, i8>,
+) {
+    demand(InstructionSet::Avx2);
+    let [rows, columns] = out.shape();
+    assert!(rows == a.len() && columns == requant.columns(), "a result per row and column");
+    let (stride, out) = (out.stride(), out.as_mut_ptr());
+    // SAFETY: the processor has AVX2; rows and columns are those of `out`, and every column has constants.
+    unsafe { avx2::qs8_gemm__avx2(a, w, columns, &avx2::Results::Bytes { out, stride, requant }) }
 }
 
 /// [`crate::qs8_gemm`] with weights in panels of quads.
-pub(crate) fn qs8_gemm_quads(a: &Rows<'_>, w: &[u8], c: &mut Sums<'_>) {
+pub(crate) fn qs8_gemm_quads<T: Activation>(a: &Rows<'_, T>, w: &Quads, c: &mut Sums<'_>) {
     demand(InstructionSet::Avx512Vnni);
-    // SAFETY: the processor has AVX-512 VNNI.
-    unsafe { avx512vnni::qs8_gemm__avx512vnni(a, w, c) }
+    assert_eq!(c.shape()[0], a.len(), "a row of sums per row");
+    let columns = c.shape()[1];
+    // SAFETY: the processor has AVX-512 VNNI; the results are those of `c`.
+    unsafe { avx512vnni::qs8_gemm__avx512vnni(a, w, columns, &avx512vnni::Results::sums(c)) }
+}
+
+/// [`crate::qs8_gemm_requantize`] with weights in panels of quads.
+pub(crate) fn qs8_gemm_requantize_quads<T: Activation>(
+    a: &Rows<'_, T>,
+    w: &Quads,
+    requant: &PanelRequant,
+    out: &mut Sums<'_, i8>,
+) {
+    demand(InstructionSet::Avx512Vnni);
+    let [rows, columns] = out.shape();
+    assert!(rows == a.len() && columns == requant.columns(), "a result per row and column");
+    let (stride, out) = (out.stride(), out.as_mut_ptr());
+    let results = avx512vnni::Results::Bytes { out, stride, requant };
+    // SAFETY: the processor has AVX-512 VNNI; rows and columns are those of `out`, and every column has constants.
+    unsafe { avx512vnni::qs8_gemm__avx512vnni(a, w, columns, &results) }
 }
 
 /// [`crate::qs8_depthwise`] with weights in blocks of pairs of taps.
@@ -74,6 +116,30 @@ pub(crate) fn qs8_depthwise_quads(x: &Rows<'_>, w: &[i8], starts: &[i32], c: &mu
     demand(InstructionSet::Avx512Vnni);
     // SAFETY: the processor has AVX-512 VNNI.
     unsafe { depthwise_avx512vnni::qs8_depthwise_1x64__avx512vnni(x, w, starts, c) }
+}
+
+/// [`crate::qs8_depthwise_row`] with weights in blocks of pairs of taps; the windows lie inside the data.
+pub(crate) fn qs8_depthwise_row_pairs(
+    x: &DepthwiseRow<'_>,
+    weights: &[i16],
+    w: &PackedDepthwiseRow,
+    out: &mut [i8],
+) {
+    demand(InstructionSet::Avx2);
+    // SAFETY: the processor has AVX2.
+    unsafe { depthwise_row_avx2::qs8_depthwise_row_1x16__avx2(x, weights, w, out) }
+}
+
+/// [`crate::qs8_depthwise_row`] with weights in columns of taps.
+pub(crate) fn qs8_depthwise_row_columns(
+    x: &DepthwiseRow<'_>,
+    columns: &TapColumns,
+    w: &PackedDepthwiseRow,
+    out: &mut [i8],
+) {
+    demand(InstructionSet::Avx512Vnni);
+    // SAFETY: the processor has AVX-512 VNNI.
+    unsafe { depthwise_row_avx512vnni::qs8_depthwise_row_1x64__avx512vnni(x, columns, w, out) }
 }
 
 /// [`crate::qs8_requantize`] for the leading columns; returns how many it did in every row.

@@ -9,11 +9,12 @@ use std::ops::Range;
 use ir::qgraph::{Hwc, QType};
 use isa::numerics::{Rounding, requantize};
 use kernels::{
-    Accumulate, PackedDepthwise, PackedRequant, PackedWeights, Rows, Sums, qs8_depthwise, qs8_gemm,
-    qs8_requantize, qs16_gemm,
+    Accumulate, DepthwiseRow, PackedDepthwise, PackedRequant, PackedWeights, Rows, Sums,
+    qs8_depthwise, qs8_depthwise_row, qs8_gemm, qs8_requantize, qs16_gemm,
 };
 
-use super::padded::Padding;
+use super::fused::Fused;
+use super::padded::{Padding, in_pieces};
 use super::scratch::Scratch;
 use super::stored::{Stored, Sum};
 use crate::int8::{Conv, Target};
@@ -28,6 +29,9 @@ const MIN_BLOCK_ROWS: usize = 48;
 /// Most elements of padded input and of window starts; beyond that (absurd padding or stride) the plain loops serve.
 const MAX_PADDED: usize = 1 << 26;
 
+/// Multiply-accumulates below which a piece costs another thread more than it saves.
+const PIECE_WORK: usize = 1 << 18;
+
 /// A convolution with its weights packed.
 pub(crate) struct FastConv<'g> {
     conv: Conv<'g>,
@@ -36,6 +40,8 @@ pub(crate) struct FastConv<'g> {
     padding: Padding,
     windows: Windows,
     weights: Weights,
+    /// Pieces that are computed at once.
+    parts: usize,
     /// Constants of the vector kernel, where it applies: int8 in and out, round half to even.
     requant: Option<PackedRequant>,
 }
@@ -49,6 +55,8 @@ struct Windows {
 }
 
 enum Weights {
+    /// With their requantization.
+    Fused(Fused),
     /// One pack per group.
     Int8(Vec<PackedWeights>),
     /// Every channel is its own group and has one result.
@@ -63,34 +71,47 @@ impl<'g> FastConv<'g> {
         conv: Conv<'g>,
         (input, dtype, zero_point): (Hwc, QType, i32),
         target: Target,
+        threads: usize,
     ) -> Option<Self> {
         let padding = Padding::new(conv.window, input, target.shape, MAX_PADDED)?;
         let w = conv.weights;
         let taps = w.kernel[0] * w.kernel[1];
         let depthwise = dtype == QType::I8 && conv.groups > 1 && w.ic == 1 && w.oc == conv.groups;
         let windows = Windows::new(&conv, &padding, depthwise, target.shape)?;
-        let weights = match dtype {
-            QType::I16 => Weights::Int16,
-            QType::I8 if depthwise => {
+        let rows = [windows.segments, windows.segment_len];
+        let fused =
+            (dtype == QType::I8).then(|| Fused::new(&conv, &target, depthwise, rows)).flatten();
+        let weights = match (fused, dtype) {
+            (Some(fused), _) => Weights::Fused(fused),
+            (None, QType::I16) => Weights::Int16,
+            (None, QType::I8) if depthwise => {
                 let tap_of_channel = |i: usize| w.data[i % w.oc * taps + i / w.oc];
                 let by_tap: Vec<i8> = (0..taps * w.oc).map(tap_of_channel).collect();
                 Weights::Depthwise(PackedDepthwise::new(&by_tap, taps, w.oc))
             }
-            QType::I8 => {
+            (None, QType::I8) => {
                 let columns = w.oc / conv.groups;
                 let (segments, len) = (windows.segments, windows.segment_len);
                 let pack = |w| PackedWeights::segmented(w, columns, segments, len);
                 Weights::Int8(w.data.chunks_exact(columns * taps * w.ic).map(pack).collect())
             }
         };
-        let requant = (dtype == QType::I8).then(|| vector_constants(&conv, &target)).flatten();
-        Some(Self { conv, zero_point, target, padding, windows, weights, requant })
+        let requant = match weights {
+            Weights::Int8(_) | Weights::Depthwise(_) => vector_constants(&conv, &target),
+            Weights::Fused(_) | Weights::Int16 => None,
+        };
+        let work = target.shape.h * target.shape.w * w.data.len();
+        let parts = threads.min(work / PIECE_WORK).max(1);
+        Some(Self { conv, zero_point, target, padding, windows, weights, parts, requant })
     }
 
     /// Computes the node.
     pub(crate) fn run(&self, x: &QTensor, scratch: &mut Scratch) -> QData {
-        match &x.data {
-            QData::I8(data) => {
+        match (&x.data, &self.weights) {
+            (QData::I8(data), Weights::Fused(fused)) => {
+                QData::I8(self.requantized_in_registers(fused, data, scratch))
+            }
+            (QData::I8(data), _) => {
                 let data = self.padding.apply(data, i8::narrow(self.zero_point), scratch);
                 let sum = |pixels, sums: &mut [i32]| self.sum_int8(&data, pixels, sums);
                 let result = match &self.requant {
@@ -102,7 +123,7 @@ impl<'g> FastConv<'g> {
                 scratch.give_copy(data);
                 result
             }
-            QData::I16(data) => {
+            (QData::I16(data), _) => {
                 let data = self.padding.apply(data, i16::narrow(self.zero_point), scratch);
                 let sum = |pixels, sums: &mut [i64]| self.sum_int16(&data, pixels, sums);
                 let result = self.requantized(scratch, sum);
@@ -110,6 +131,44 @@ impl<'g> FastConv<'g> {
                 result
             }
         }
+    }
+
+    /// The results of all pixels, in pieces of whole rows or pixels.
+    fn requantized_in_registers(
+        &self,
+        fused: &Fused,
+        data: &[i8],
+        scratch: &mut Scratch,
+    ) -> Vec<i8> {
+        let (parts, zero) = (self.parts, i8::narrow(self.zero_point));
+        let data = self.padding.apply_excess(data, zero, parts, scratch);
+        let (Hwc { h, w, c }, window) = (self.target.shape, self.conv.window);
+        let mut out = scratch.take(h * w * c);
+        match fused {
+            Fused::Product(groups) => {
+                let (pixels, columns) = ((h * w).div_ceil(parts), c / groups.len());
+                in_pieces(&mut out, pixels * c, parts, |i, out| {
+                    let pixels = i * pixels..i * pixels + out.len() / c;
+                    for (g, group) in groups.iter().enumerate() {
+                        let channel = g * self.conv.weights.ic;
+                        let rows = self.windows.rows(&data, channel, &pixels, &self.padding);
+                        group.run(&rows, columns, (&mut out[g * columns..], c));
+                    }
+                });
+            }
+            Fused::Depthwise(row) => {
+                let (rows, stride) = (h.div_ceil(parts), self.padding.row_stride());
+                in_pieces(&mut out, rows * w * c, parts, |i, out| {
+                    for (y, out) in out.chunks_exact_mut(w * c).enumerate() {
+                        let data = &data[(i * rows + y) * window.stride[0] * stride..];
+                        let below = window.dilation[0] * stride;
+                        qs8_depthwise_row(&DepthwiseRow { data, below }, row, out);
+                    }
+                });
+            }
+        }
+        scratch.give(data);
+        out
     }
 
     /// The sums of all pixels, requantized by the scalar definition.
@@ -169,7 +228,9 @@ impl<'g> FastConv<'g> {
                     &mut Sums::new(sums, shape, channels, Accumulate::Replace),
                 );
             }
-            Weights::Int16 => unreachable!("the check before the run proved the operand's type"),
+            Weights::Int16 | Weights::Fused(_) => {
+                unreachable!("the check before the run proved the operand's type")
+            }
         }
     }
 

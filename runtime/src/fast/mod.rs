@@ -6,6 +6,7 @@
 
 mod conv;
 mod elementwise;
+mod fused;
 mod matmul;
 mod movement;
 mod padded;
@@ -44,15 +45,16 @@ pub(crate) enum Step<'g> {
 }
 
 impl<'g> Step<'g> {
-    /// Prepares `node` of a checked graph.
-    pub(crate) fn new(graph: &'g QGraph, node: &'g QNode) -> Self {
+    /// Prepares `node` of a checked graph for so many threads at once.
+    pub(crate) fn new(graph: &'g QGraph, node: &'g QNode, threads: usize) -> Self {
         match &node.op {
             QOp::Conv { weights, bias, requant, window, groups, bounds } => {
                 let (groups, bounds) = (*groups, *bounds);
                 let constants = Conv { weights, bias, requant, window, groups, bounds };
                 let x = value(graph, node, 0);
                 let operand = (x.shape, x.dtype, x.zero_point);
-                let conv = FastConv::new(constants, operand, Target::of(graph, node.output));
+                let conv =
+                    FastConv::new(constants, operand, Target::of(graph, node.output), threads);
                 conv.map_or(Step::Plain, |conv| Step::Conv(Box::new(conv)))
             }
             QOp::Reorder { dims, perm } => Step::Reorder(Reorder::new(dims, perm)),

@@ -3,9 +3,13 @@
 use std::borrow::Cow;
 
 use ir::qgraph::{Hwc, Window};
+use rayon::prelude::*;
 
 use super::scratch::Scratch;
-use super::stored::Stored;
+use super::stored::{Pooled, Stored};
+
+/// A few elements more, so that kernels may load whole groups at the end.
+const MARGIN: usize = 4;
 
 /// Rows and columns that the windows of one operator reach over, padding included.
 #[derive(Clone, Copy, Debug)]
@@ -57,23 +61,78 @@ impl Padding {
         if self.is_none() {
             return Cow::Borrowed(data);
         }
+        Cow::Owned(
+            self.write(data, value, 1, scratch, |to: &mut [T], from| to.copy_from_slice(from)),
+        )
+    }
+
+    /// The data with `value` in the padding, every element 128 more: the form that products take. In `parts` pieces at once.
+    pub(crate) fn apply_excess(
+        &self,
+        data: &[i8],
+        value: i8,
+        parts: usize,
+        scratch: &mut Scratch,
+    ) -> Vec<u8> {
+        let excess = |x: i8| x.cast_unsigned() ^ 0x80;
+        let copy = |to: &mut [u8], from: &[i8]| {
+            to.iter_mut().zip(from).for_each(|(to, &from)| *to = excess(from));
+        };
+        if self.is_none() {
+            let mut out = scratch.take(data.len() + MARGIN);
+            let piece = data.len().div_ceil(parts).max(1);
+            in_pieces(&mut out[..data.len()], piece, parts, |i, out| {
+                copy(out, &data[i * piece..]);
+            });
+            return out;
+        }
+        self.write(data, excess(value), parts, scratch, copy)
+    }
+
+    fn write<T: Copy + Sync, U: Pooled>(
+        &self,
+        data: &[T],
+        value: U,
+        parts: usize,
+        scratch: &mut Scratch,
+        copy: impl Fn(&mut [U], &[T]) + Sync,
+    ) -> Vec<U> {
         let Hwc { h, w, c } = self.input;
         let [top, left] = self.before;
         let stride = self.row_stride();
-        // A few elements more, so that kernels may load whole groups at the end.
-        let mut padded = scratch.take(self.padded[0] * stride + 4);
+        let mut padded = scratch.take(self.padded[0] * stride + MARGIN);
         // The windows may end before the input does, or even before it begins.
         let columns = w.min(self.padded[1].saturating_sub(left));
-        let rows = if columns == 0 { 0 } else { h.min(self.padded[0].saturating_sub(top)) };
-        let mut written = 0;
-        for y in 0..rows {
-            let start = (y + top) * stride + left * c;
-            padded[written..start].fill(value);
-            written = start + columns * c;
-            padded[start..written].copy_from_slice(&data[y * w * c..][..columns * c]);
-        }
-        padded[written..].fill(value);
-        Cow::Owned(padded)
+        let row = |y: usize, out: &mut [U]| match y.checked_sub(top).filter(|&y| y < h) {
+            Some(y) if columns > 0 && out.len() == stride => {
+                let (before, rest) = out.split_at_mut(left * c);
+                let (inside, after) = rest.split_at_mut(columns * c);
+                before.fill(value);
+                copy(inside, &data[y * w * c..][..columns * c]);
+                after.fill(value);
+            }
+            // The margin, too, is shorter than a row.
+            _ => out.fill(value),
+        };
+        let rows = self.padded[0].div_ceil(parts);
+        in_pieces(&mut padded, rows * stride, parts, |i, out| {
+            out.chunks_mut(stride).enumerate().for_each(|(y, out)| row(i * rows + y, out));
+        });
+        padded
+    }
+}
+
+/// Calls `each(i, piece)` for pieces of `len` elements, all at once if there are several `parts`.
+pub(crate) fn in_pieces<T: Send>(
+    out: &mut [T],
+    len: usize,
+    parts: usize,
+    each: impl Fn(usize, &mut [T]) + Sync,
+) {
+    if parts == 1 {
+        out.chunks_mut(len).enumerate().for_each(|(i, piece)| each(i, piece));
+    } else {
+        out.par_chunks_mut(len).enumerate().for_each(|(i, piece)| each(i, piece));
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::stored::Stored;
+use super::stored::Pooled;
 use crate::{QData, QTensor};
 
 /// Vectors that are free, with whatever they held.
@@ -12,6 +12,8 @@ use crate::{QData, QTensor};
 pub(crate) struct Scratch {
     pub(super) bytes: Vec<Vec<i8>>,
     pub(super) words: Vec<Vec<i16>>,
+    /// Activations in the form of products, 128 too large.
+    pub(super) excess: Vec<Vec<u8>>,
     /// Sums of int8 products.
     pub(super) sums: Vec<i32>,
     /// Sums of int16 products.
@@ -20,7 +22,7 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// `len` elements of any content.
-    pub(super) fn take<T: Stored>(&mut self, len: usize) -> Vec<T> {
+    pub(super) fn take<T: Pooled>(&mut self, len: usize) -> Vec<T> {
         let free = T::free(self);
         // The smallest that is large enough, or else the largest.
         let by_fit = |v: &Vec<T>| (v.len() < len, v.len().abs_diff(len));
@@ -31,12 +33,12 @@ impl Scratch {
     }
 
     /// Takes back a vector.
-    pub(super) fn give<T: Stored>(&mut self, vec: Vec<T>) {
+    pub(super) fn give<T: Pooled>(&mut self, vec: Vec<T>) {
         T::free(self).push(vec);
     }
 
     /// Takes back a vector if `data` is not borrowed.
-    pub(super) fn give_copy<T: Stored>(&mut self, data: Cow<'_, [T]>) {
+    pub(super) fn give_copy<T: Pooled>(&mut self, data: Cow<'_, [T]>) {
         if let Cow::Owned(vec) = data {
             self.give(vec);
         }

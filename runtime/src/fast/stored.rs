@@ -3,8 +3,32 @@
 use super::scratch::Scratch;
 use crate::{QData, QTensor};
 
+/// An element whose vectors are used again.
+pub(crate) trait Pooled: Copy + Default + Send + Sync {
+    /// Free vectors of this type.
+    fn free(scratch: &mut Scratch) -> &mut Vec<Vec<Self>>;
+}
+
+impl Pooled for i8 {
+    fn free(scratch: &mut Scratch) -> &mut Vec<Vec<Self>> {
+        &mut scratch.bytes
+    }
+}
+
+impl Pooled for u8 {
+    fn free(scratch: &mut Scratch) -> &mut Vec<Vec<Self>> {
+        &mut scratch.excess
+    }
+}
+
+impl Pooled for i16 {
+    fn free(scratch: &mut Scratch) -> &mut Vec<Vec<Self>> {
+        &mut scratch.words
+    }
+}
+
 /// An int8 or int16 element.
-pub(crate) trait Stored: Copy + Default + Ord {
+pub(crate) trait Stored: Pooled + Ord {
     /// The element as a number.
     fn widen(self) -> i32;
 
@@ -16,9 +40,6 @@ pub(crate) trait Stored: Copy + Default + Ord {
 
     /// A tensor's elements, if they are of this type.
     fn elements(tensor: &QTensor) -> Option<&[Self]>;
-
-    /// Free vectors of this type.
-    fn free(scratch: &mut Scratch) -> &mut Vec<Vec<Self>>;
 }
 
 impl Stored for i8 {
@@ -39,10 +60,6 @@ impl Stored for i8 {
     fn elements(tensor: &QTensor) -> Option<&[Self]> {
         tensor.as_i8()
     }
-
-    fn free(scratch: &mut Scratch) -> &mut Vec<Vec<Self>> {
-        &mut scratch.bytes
-    }
 }
 
 impl Stored for i16 {
@@ -62,10 +79,6 @@ impl Stored for i16 {
 
     fn elements(tensor: &QTensor) -> Option<&[Self]> {
         tensor.as_i16()
-    }
-
-    fn free(scratch: &mut Scratch) -> &mut Vec<Vec<Self>> {
-        &mut scratch.words
     }
 }
 
