@@ -110,14 +110,13 @@ impl<'a> Run<'a> {
     /// The chart of each layer's DRAM bytes by class.
     #[must_use]
     pub fn traffic(&self) -> Chart {
-        let bar = |(layer, classes): (&Layer, &[u64; 7])| Bar {
+        let layers = self.layers.iter().zip(&self.work.classes).enumerate();
+        let bar = |(number, (layer, classes)): (usize, (&Layer, &[u64; 7]))| Bar {
             name: layer.node.clone(),
-            layer: None,
+            layer: Some(number as u64),
             parts: classes.iter().map(|bytes| *bytes as f64).collect(),
             mark: Some(layer.lower_bound.dram_bytes as f64),
         };
-        let bars = self.layers.iter().zip(&self.work.classes).map(bar).enumerate();
-        let linked = |(number, bar): (usize, Bar)| Bar { layer: Some(number as u64), ..bar };
         let series = TrafficClass::ALL
             .map(|class| Series { name: class.name().to_owned(), color: color::class(class) });
         let bars = Bars {
@@ -127,7 +126,7 @@ impl<'a> Run<'a> {
             written: |v| simulator::wording::bytes(v as u64),
             series: series.into(),
             marks: Some("what it is the first to load, and what it stores of the outputs"),
-            bars: bars.map(linked).collect(),
+            bars: layers.map(bar).collect(),
         };
         bars.chart()
     }

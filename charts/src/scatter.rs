@@ -26,8 +26,8 @@ pub enum Grade {
 pub struct Variable {
     /// Its name.
     pub name: String,
-    /// Whether more of it is better.
-    pub more_is_better: bool,
+    /// Whether more of it is better, or less; `None` if neither.
+    pub more_is_better: Option<bool>,
 }
 
 /// A point.
@@ -77,7 +77,7 @@ impl Scatter<'_> {
             ("#8fa3bf", "beaten"),
             ("#d9c3c3", "breaks a constraint"),
         ];
-        let top = svg.legend([0.0, 0.0], &legend) + 12.0;
+        let top = svg.legend([0.0, 0.0], &legend) + 26.0;
         // Plots of `up` against each later variable; of one variable alone, against itself.
         let count = self.variables.len();
         let across: Vec<usize> = if count > 1 { (1..count).collect() } else { vec![0] };
@@ -127,12 +127,12 @@ impl Scatter<'_> {
             }
         }
         let name = |of: usize| {
-            let variable = &self.variables[of];
-            format!(
-                "{} ({})",
-                variable.name,
-                if variable.more_is_better { "more is better" } else { "less is better" }
-            )
+            let Variable { name, more_is_better } = &self.variables[of];
+            match more_is_better {
+                Some(true) => format!("{name} (more is better)"),
+                Some(false) => format!("{name} (less is better)"),
+                None => name.clone(),
+            }
         };
         svg.strong([(left + right) / 2.0, bottom + 29.0], Anchor::Middle, &name(across));
         if first {

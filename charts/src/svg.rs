@@ -101,10 +101,13 @@ impl Svg {
     }
 
     fn words(&mut self, [x, y]: [f64; 2], anchor: Anchor, color: &str, text: &str) {
-        let anchor = match anchor {
-            Anchor::Start => "",
-            Anchor::Middle => " text-anchor=\"middle\"",
-            Anchor::End => " text-anchor=\"end\"",
+        // Text under a tick at the edge would reach beyond it.
+        let half = CHARACTER * text.chars().count() as f64 / 2.0;
+        let inside = x.min(self.width - half).max(half);
+        let (x, anchor) = match anchor {
+            Anchor::Start => (x, ""),
+            Anchor::Middle => (inside, " text-anchor=\"middle\""),
+            Anchor::End => (x, " text-anchor=\"end\""),
         };
         let (x, y) = (number(x), number(y));
         let class = if color == INK { "ink" } else { "soft" };

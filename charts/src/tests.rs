@@ -81,6 +81,18 @@ fn every_chart_draws_the_run() {
 }
 
 #[test]
+fn text_under_a_tick_stays_inside_the_chart() {
+    let mut svg = svg::Svg::new(100.0);
+    for x in [2.0, 50.0, 99.0] {
+        svg.text([x, 10.0], svg::Anchor::Middle, "1234567890");
+    }
+    let drawn = svg.finish("t", "t", 20.0).svg;
+    for x in ["x=\"32\"", "x=\"50\"", "x=\"68\""] {
+        assert!(drawn.contains(x), "{drawn}");
+    }
+}
+
+#[test]
 fn bars_say_how_long_each_part_is() {
     let (charts, _) = drawn(&program("product"));
     let traffic = &charts[2].svg;
@@ -132,7 +144,8 @@ fn a_program_without_layers_has_a_page() {
 
 #[test]
 fn points_of_three_objectives_stand_in_three_plots() {
-    let variable = |name: &str| Variable { name: name.to_owned(), more_is_better: name == "a" };
+    let variable =
+        |name: &str| Variable { name: name.to_owned(), more_is_better: Some(name == "a") };
     let point = |number, values: [f64; 3], grade| Point {
         number,
         values: values.to_vec(),

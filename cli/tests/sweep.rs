@@ -79,6 +79,24 @@ fn the_front_is_what_a_recount_of_the_lines_finds() {
     expected.sort_unstable();
     assert!(expected.len() > 1);
     assert_eq!(found, expected, "{csv}");
+    // The run of each is shown, and its layers' cycles are those of the point.
+    let runs = String::from_utf8(sweep.folder.read("out/runs.jsonl")).unwrap();
+    let report = String::from_utf8(sweep.folder.read("out/report.html")).unwrap();
+    let drawn = runs.lines().map(|line| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let (point, html) = (line["point"].as_u64().unwrap(), line["html"].as_str().unwrap());
+        assert!(report.contains(&format!("<template id=\"run-{point}\">{html}</template>")));
+        let cycles = html.split("<tr data-layer").skip(1).map(|layer| {
+            let number = layer.split("data-v=\"").nth(2).unwrap().split('"').next().unwrap();
+            number.parse::<f64>().unwrap()
+        });
+        assert_eq!(Some(cycles.sum()), number(&rows[point as usize], "cycles.total"));
+        point as usize
+    });
+    assert_eq!(drawn.collect::<Vec<_>>(), expected);
+    let picture = String::from_utf8(sweep.folder.read("out/front.svg")).unwrap();
+    // Three objectives: three plots.
+    assert_eq!(picture.matches("class=\"mark front\"").count(), 3 * expected.len());
 }
 
 #[test]

@@ -1,18 +1,25 @@
-//! The report of a sweep for people: one HTML file that needs nothing else, with pictures of the front, all points, and for each point
-//! what it is and what beats it.
+//! The report of a sweep for people: one HTML file that needs nothing else, with pictures of the front, all points, for each point what it
+//! is and what beats it, and for points of the front how they run.
 
-use std::collections::BTreeSet;
+mod chart;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use charts::{SCRIPT as CHARTS_SCRIPT, STYLE as CHARTS_STYLE, escaped, filled};
 use serde_json::{Map, Value as Json, json};
 
 use crate::front::{Front, shown};
 use crate::pareto::dominates;
 use crate::space::{Direction, Space};
 use crate::sweep::{QCC, Row};
+pub use chart::chart;
 
 /// Most points in the file; of more, the front and an even choice of the others.
 const MOST_POINTS: usize = 20_000;
+
+/// Most points of the front whose run is shown.
+const MOST_RUNS: usize = 64;
 
 /// Most points of the front in the table that needs no script.
 const MOST_LISTED: usize = 200;
@@ -32,9 +39,17 @@ pub struct About {
     pub search: String,
 }
 
-/// The report, as HTML.
+/// The points whose runs the report shows: of a large front an even choice, its ends among them.
 #[must_use]
-pub fn page(space: &Space, rows: &[Row], about: &About) -> String {
+pub fn shown_runs(front: &Front<'_>) -> Vec<u64> {
+    let best: Vec<u64> = front.rows().map(|row| row.point).collect();
+    let count = best.len().min(MOST_RUNS);
+    (0..count).map(|i| best[i * (best.len() - 1) / (count - 1).max(1)]).collect()
+}
+
+/// The report, as HTML. `runs` holds what [`charts::Run::fragment`] shows of points; those of [`shown_runs`] are put in.
+#[must_use]
+pub fn page(space: &Space, rows: &[Row], about: &About, runs: &BTreeMap<u64, String>) -> String {
     let front = Front::of(space, rows);
     let better = |d| if d == Direction::Max { "most" } else { "least" };
     let wanted: Vec<String> =
@@ -51,36 +66,25 @@ pub fn page(space: &Space, rows: &[Row], about: &About) -> String {
         ("wanted", escaped(&wanted.join(", "))),
         ("constraints", escaped(&constraints)),
         ("about", escaped(&facts)),
+        ("chart", chart(space, rows, &front).svg),
         ("front", table(space, &front)),
-        ("style", STYLE.to_owned()),
-        ("script", SCRIPT.to_owned()),
+        ("runs", templates(&front, runs)),
+        ("style", format!("{CHARTS_STYLE}{STYLE}")),
+        ("script", format!("{CHARTS_SCRIPT}{SCRIPT}")),
         // No text of a user can end the script that holds it.
         ("data", data(space, rows, &front).to_string().replace('<', "\\u003c")),
     ];
     filled(HTML, &pairs)
 }
 
-/// A template with the text of each `{name}`, in one pass, so that braces in what is filled in stay as they are.
-fn filled(template: &str, pairs: &[(&str, String)]) -> String {
-    let mut out = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        out.push_str(before);
-        let found = pairs
-            .iter()
-            .find_map(|(name, text)| Some((text, after.strip_prefix(name)?.strip_prefix('}')?)));
-        match found {
-            Some((text, behind)) => {
-                out.push_str(text);
-                rest = behind;
-            }
-            None => {
-                out.push('{');
-                rest = after;
-            }
-        }
-    }
-    out + rest
+/// The runs of points, for the script to show.
+fn templates(front: &Front<'_>, runs: &BTreeMap<u64, String>) -> String {
+    let shown = shown_runs(front).into_iter();
+    let found = shown.filter_map(|point| Some((point, runs.get(&point)?)));
+    found.fold(String::new(), |mut text, (point, run)| {
+        let _ = writeln!(text, "<template id=\"run-{point}\">{run}</template>");
+        text
+    })
 }
 
 /// Everything the script draws.
@@ -151,13 +155,28 @@ fn table(space: &Space, front: &Front<'_>) -> String {
     text + "</tbody>\n</table>\n"
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_large_front_an_even_choice_of_runs_is_shown() {
+        let text = "[axes]\nscratchpad_kib = { from = 1, to = 200, step = 1 }\n[objectives]\narea.lut4 = \"min\"\ncycles.total = \"min\"\n";
+        let space = Space::parse(text).unwrap();
+        let row = |point: u64| {
+            let value = serde_json::to_value(space.values(point)[0]).unwrap();
+            let object = json!({ "point": point, "scratchpad_kib": value, "area.lut4": point, "cycles.total": 1000 - point, "violates": [], "error": null });
+            Row::parse(&space, &object.to_string()).unwrap()
+        };
+        let shown = |count: u64| {
+            let rows: Vec<Row> = (0..count).map(row).collect();
+            shown_runs(&Front::of(&space, &rows))
+        };
+        assert_eq!((shown(0), shown(1), shown(64)), (vec![], vec![0], (0..64).collect()));
+        let many = shown(200);
+        assert_eq!((many.len(), many[0], many[63]), (MOST_RUNS, 0, 199));
+        assert!(many.windows(2).all(|pair| pair[0] < pair[1]), "{many:?}");
+    }
 
     #[test]
     fn a_page_holds_its_points_and_nothing_from_elsewhere() {
@@ -181,10 +200,14 @@ mod tests {
         };
         let rows = [row(0, 0.4, 10), row(1, 0.9, 20), row(2, 0.8, 30)];
         let about = About { network: "a <b>".into(), samples: 7, search: "grid".into() };
-        let html = page(&space, &rows, &about);
+        let runs = BTreeMap::from([(1, "<p>run of 1</p>".to_owned()), (2, "of 2".to_owned())]);
+        let html = page(&space, &rows, &about, &runs);
         assert!(html.contains("<title>a &lt;b&gt;: bit widths"), "{html}");
-        // The name of SVG, and nothing that a browser would ask for.
-        assert_eq!(html.matches("http").count(), 1);
+        // The name of SVG, in the script and in the picture, and nothing that a browser would ask for.
+        assert_eq!(
+            html.matches("http").count(),
+            html.matches("http://www.w3.org/2000/svg").count()
+        );
         assert!(["src=", "url(", "@import"].iter().all(|part| !html.contains(part)));
         assert_eq!(html.matches("</script>").count(), 2);
         let json = html.split_once("id=\"data\">").unwrap().1.split_once("</script>").unwrap().0;
@@ -197,5 +220,12 @@ mod tests {
         assert_eq!(of("by"), [Json::Null, Json::Null, json!(1)]);
         assert!(data["columns"].as_array().unwrap().contains(&json!("layer_bits.</script>{data}")));
         assert!(html.contains("<tr class=\"front\" data-point=\"1\"><td>1</td><td>4</td>"));
+        // Point 2 is not on the front, so its run is not shown; the picture has all three.
+        assert!(html.contains("<template id=\"run-1\"><p>run of 1</p></template>"));
+        assert_eq!(html.matches("<template").count(), 1);
+        let svg = chart(&space, &rows, &Front::of(&space, &rows)).svg;
+        assert!(html.contains(&svg) && svg.contains("layer_bits.&lt;/script&gt;{data} = 8"));
+        assert_eq!(svg.matches("class=\"mark front\"").count(), 1);
+        assert_eq!(svg.matches("data-point").count(), 3);
     }
 }

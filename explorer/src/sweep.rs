@@ -152,31 +152,39 @@ impl<'a> Sweep<'a> {
     }
 
     /// Proves the programs of points as `qcc` does: that each is sound and computes its graph. Evaluation leaves this out, since it takes as long
-    /// as all the rest of a point.
+    /// as all the rest of a point. Of the points of which `drawn` holds, what [`charts::Run::fragment`] shows of their runs.
     ///
     /// # Errors
     /// The first of `calibrate`; a program that is not sound, which is a bug of the compiler.
     pub fn prove(
         &mut self,
         points: &[u64],
+        drawn: impl Fn(u64) -> bool + Sync,
         calibrate: &mut Calibrate<'a, '_>,
-    ) -> Result<(), String> {
+    ) -> Result<BTreeMap<u64, String>, String> {
         let Setup { space, options, hardware, .. } = self.setup;
         let job = |&point: &u64| {
             let settings = space.settings(point, options, hardware)?;
             Ok(Job { point, settings })
         };
         let jobs: Result<Vec<Job>, String> = points.iter().map(job).collect();
+        let mut runs = BTreeMap::new();
         for batch in by_key(jobs?).chunks(GRAPHS_AT_A_TIME) {
             self.calibrate(batch, calibrate)?;
             let made: Vec<Result<Made, String>> = self.make(batch);
-            with_graphs(batch, &made).par_iter().try_for_each(|(job, made)| {
+            let prove = |(job, made): &(&Job, &Result<Made, String>)| {
                 let proved = made.as_ref().map_err(Clone::clone);
                 let proved = proved.and_then(|made| stages::proved(made, &job.settings));
-                proved.map_err(|reason| format!("point {}: {reason}", job.point))
-            })?;
+                let run = proved.and_then(|program| {
+                    drawn(job.point).then(|| stages::drawn(&program)).transpose()
+                });
+                run.map(|run| (job.point, run)).map_err(|e| format!("point {}: {e}", job.point))
+            };
+            let proved: Result<Vec<(u64, Option<String>)>, String> =
+                with_graphs(batch, &made).par_iter().map(prove).collect();
+            runs.extend(proved?.into_iter().filter_map(|(point, run)| Some((point, run?))));
         }
-        Ok(())
+        Ok(runs)
     }
 
     /// Finds the ranges of some graphs, where they are not known yet.

@@ -3,6 +3,7 @@
   // One tip for all marks; a mark's title would come late, and not at all under a finger.
   const tip = document.getElementById('tip');
   const told = (mark) => {
+    if (mark.tip) return mark.tip();
     const title = mark.querySelector(':scope > title');
     if (title) {
       mark.dataset.tip = title.textContent;

@@ -97,7 +97,7 @@ pub(crate) struct SweepArgs {
     /// What to vary, and what to judge points by: a TOML file (docs/exploration.md)
     #[arg(long, value_name = "FILE.toml", required = true)]
     pub space: Option<PathBuf>,
-    /// Folder for points.jsonl, front.csv and report.html
+    /// Folder for points.jsonl, front.csv, front.svg and report.html
     #[arg(short, long, value_name = "FOLDER", required = true)]
     pub output: Option<PathBuf>,
     /// Go on where an interrupted sweep stopped: what the folder holds is not evaluated again

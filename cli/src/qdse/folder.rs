@@ -12,9 +12,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use explorer::front::Front;
-use explorer::page::page;
+use explorer::page::{chart, page, shown_runs};
 use explorer::space::{Assignment, Space};
 use explorer::sweep::{Row, Sink};
+use serde::{Deserialize, Serialize};
 
 use super::identity::{FILE as IDENTITY, Identity};
 use crate::error::{CliError, describe, read_file};
@@ -25,6 +26,18 @@ const POINTS: &str = "points.jsonl";
 const PARTIAL: &str = "points.partial.jsonl";
 const FRONT: &str = "front.csv";
 const REPORT: &str = "report.html";
+const PICTURE: &str = "front.svg";
+const RUNS: &str = "runs.jsonl";
+
+/// What the report shows of the runs of points, as HTML.
+pub(super) type Runs = BTreeMap<u64, String>;
+
+/// A line of [`RUNS`].
+#[derive(Serialize, Deserialize)]
+struct RunLine {
+    point: u64,
+    html: String,
+}
 
 /// How long a row may wait until the disk has it for certain.
 const SYNC_AFTER: Duration = Duration::from_secs(1);
@@ -98,8 +111,9 @@ impl<'a> Folder<'a> {
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
         let mut rows = BTreeMap::new();
-        let finished = path.join(POINTS).exists();
-        if finished {
+        let evaluated = path.join(POINTS).exists();
+        let finished = evaluated && path.join(RUNS).exists();
+        if evaluated {
             add_rows(&path.join(POINTS), &text(&path.join(POINTS))?, space, &mut rows)?;
         }
         let mut found = Vec::new();
@@ -145,20 +159,26 @@ impl<'a> Folder<'a> {
         self.finished
     }
 
-    /// The rows that are on the front so far.
-    pub(super) fn front(&self) -> Vec<Row> {
+    /// The points that are on the front so far, and those of them whose runs the report shows.
+    pub(super) fn front(&self) -> (Vec<u64>, Vec<u64>) {
         let rows: Vec<Row> = self.journal().rows.values().cloned().collect();
-        Front::of(self.space, &rows).rows().cloned().collect()
+        let front = Front::of(self.space, &rows);
+        (front.rows().map(|row| row.point).collect(), shown_runs(&front))
+    }
+
+    /// The runs that were left when it was finished.
+    pub(super) fn runs(&self) -> Result<Runs, CliError> {
+        finished_runs(&self.path)
     }
 
     /// Puts everything in place; the rows in order.
-    pub(super) fn finish(self, identity: &Identity) -> Result<Vec<Row>, CliError> {
+    pub(super) fn finish(self, identity: &Identity, runs: &Runs) -> Result<Vec<Row>, CliError> {
         let Folder { path, space, journal, progress, finished: _ } = self;
         drop(progress);
         let Journal { file, rows, .. } =
             journal.into_inner().unwrap_or_else(PoisonError::into_inner);
         let rows: Vec<Row> = rows.into_values().collect();
-        write_results(&path, space, identity, &rows)?;
+        write_results(&path, space, identity, &rows, runs)?;
         let partial = path.join(PARTIAL);
         std::fs::remove_file(&partial)
             .map_err(|e| CliError::in_file(&partial, describe(&partial, &e)))?;
@@ -196,6 +216,7 @@ pub(super) fn write_results(
     space: &Space,
     identity: &Identity,
     rows: &[Row],
+    runs: &Runs,
 ) -> Result<(), CliError> {
     let front = Front::of(space, rows);
     let mut points = Output::open(&folder.join(POINTS))?;
@@ -206,8 +227,28 @@ pub(super) fn write_results(
     let mut best = Output::open(&folder.join(FRONT))?;
     best.put(front.to_csv().as_bytes())?;
     let mut report = Output::open(&folder.join(REPORT))?;
-    report.put(page(space, rows, &identity.about()).as_bytes())?;
-    Output::finish(vec![points, best, report])
+    report.put(page(space, rows, &identity.about(), runs).as_bytes())?;
+    let mut picture = Output::open(&folder.join(PICTURE))?;
+    picture.put(chart(space, rows, &front).file().as_bytes())?;
+    let mut drawn = Output::open(&folder.join(RUNS))?;
+    for (&point, html) in runs {
+        let line = RunLine { point, html: html.clone() };
+        let line = serde_json::to_string(&line).map_err(CliError::refused)?;
+        drawn.put(format!("{line}\n").as_bytes())?;
+    }
+    Output::finish(vec![points, best, report, picture, drawn])
+}
+
+/// The runs that a finished sweep left.
+pub(super) fn finished_runs(folder: &Path) -> Result<Runs, CliError> {
+    let path = folder.join(RUNS);
+    let mut runs = Runs::new();
+    for (number, line) in text(&path)?.lines().enumerate() {
+        let RunLine { point, html } = serde_json::from_str(line)
+            .map_err(|e| CliError::in_file(&path, format!("line {}: {e}", number + 1)))?;
+        runs.insert(point, html);
+    }
+    Ok(runs)
 }
 
 /// The rows of a finished sweep.

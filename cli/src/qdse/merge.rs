@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use explorer::front::Front;
+use explorer::page::shown_runs;
 use explorer::search;
 use explorer::sweep::Row;
 
 use super::args::{MergeArgs, Shard};
-use super::folder::{finished_rows, write_results};
+use super::folder::{Runs, finished_rows, finished_runs, write_results};
 use super::identity::{FILE, Identity};
 use super::sweep::shown;
 use crate::error::{CliError, describe};
@@ -27,8 +28,10 @@ pub(crate) fn merge_command(args: &MergeArgs, talk: Talk) -> Result<(), CliError
     let (first, _) = folders[0];
     let space = whole.space(first)?;
     let mut rows: BTreeMap<u64, Row> = BTreeMap::new();
+    let mut runs = Runs::new();
     for (folder, _) in &folders {
         rows.extend(finished_rows(folder, &space)?);
+        runs.extend(finished_runs(folder)?);
     }
     let expected = search::fixed(&space).unwrap_or_default();
     let missing = expected.iter().filter(|point| !rows.contains_key(point)).count();
@@ -40,13 +43,16 @@ pub(crate) fn merge_command(args: &MergeArgs, talk: Talk) -> Result<(), CliError
         )));
     }
     let rows: Vec<Row> = rows.into_values().collect();
+    // Shards keep the runs of their whole fronts, since the front of all is not known to them.
+    let front = Front::of(&space, &rows);
+    let few = shown_runs(&front);
+    runs.retain(|point, _| few.contains(point));
     std::fs::create_dir_all(target).map_err(|e| {
         CliError::in_file(target, format!("cannot be made: {}", describe(target, &e)))
     })?;
-    write_results(target, &space, &whole, &rows)?;
+    write_results(target, &space, &whole, &rows, &runs)?;
     write_file(&target.join(FILE), whole.to_json().as_bytes())?;
     talk.note(format_args!("merged {} shards into {}", folders.len(), target.display()));
-    let front = Front::of(&space, &rows);
     print(&shown(&space, &front, &rows))?;
     match front.is_empty() {
         true => Err(CliError::Failed("no point keeps to all constraints".into())),

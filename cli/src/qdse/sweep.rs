@@ -149,12 +149,15 @@ pub(crate) fn sweep_command(args: &SweepArgs, talk: Talk) -> Result<(), CliError
         None => search::nsga2(space, &mut evaluate),
     };
     searched.map_err(CliError::Refused)?;
-    if !folder.is_finished() {
-        let best: Vec<u64> = folder.front().iter().map(|row| row.point).collect();
+    let runs = if folder.is_finished() {
+        folder.runs()?
+    } else {
+        let (best, few) = folder.front();
         let _stage = Progress::stage(talk, "proving the programs of the front");
-        sweep.prove(&best, &mut calibrate).map_err(CliError::Refused)?;
-    }
-    let rows = folder.finish(&identity)?;
+        let drawn = |point: u64| args.shard.is_some() || few.contains(&point);
+        sweep.prove(&best, drawn, &mut calibrate).map_err(CliError::Refused)?
+    };
+    let rows = folder.finish(&identity, &runs)?;
     source.warn_overlap(&samples);
     let front = Front::of(space, &rows);
     print(&shown(space, &front, &rows))?;

@@ -22,17 +22,10 @@
   const byId = (id) => document.getElementById(id);
   let chosen = null;
 
-  // The tip beside the pointer.
-  const tip = byId('tip');
+  // A mark that stands for a point: it says what the point is, and a click chooses it.
   const point_out = (made, row) => {
-    const lines = () => [`point ${value(row, 'point')}`, ...objectives.map((o) => `${o.key} ${shown(value(row, o.key))}`), ...axes.map((a) => `${a} = ${shown(value(row, a))}`)];
-    made.addEventListener('pointerenter', () => { tip.textContent = lines().join('\n'); tip.style.visibility = 'visible'; });
-    made.addEventListener('pointermove', (e) => {
-      const [w, h] = [tip.offsetWidth, tip.offsetHeight];
-      tip.style.left = `${Math.max(4, Math.min(e.clientX + 14, innerWidth - w - 8))}px`;
-      tip.style.top = `${Math.max(4, Math.min(e.clientY + 14, innerHeight - h - 8))}px`;
-    });
-    made.addEventListener('pointerleave', () => { tip.style.visibility = 'hidden'; });
+    made.classList.add('mark');
+    made.tip = () => [`point ${value(row, 'point')}`, ...objectives.map((o) => `${o.key} ${shown(value(row, o.key))}`), ...axes.map((a) => `${a} = ${shown(value(row, a))}`)].join('\n');
     made.addEventListener('click', () => choose(row));
     made.dataset.point = value(row, 'point');
     return made;
@@ -75,7 +68,7 @@
     const W = Math.max(340, Math.min(900, byId('scatter').clientWidth || 900));
     const [H, L, B] = [Math.round(Math.max(300, W * 0.48)), 80, 46];
     const [sx, sy] = [scale(x, L + 8, W - 40), scale(y, H - B - 4, 32)];
-    const svg = element('svg', { viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': `${y} against ${x}` });
+    const svg = element('svg', { class: 'drawn', viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': `${y} against ${x}` });
     for (const [v, text] of sx.ticks) svg.append(element('line', { class: 'axis', x1: sx.to(v), x2: sx.to(v), y1: 24, y2: H - B }), element('text', { x: sx.to(v), y: H - B + 16, 'text-anchor': 'middle' }, text));
     for (const [v, text] of sy.ticks) svg.append(element('line', { class: 'axis', x1: L, x2: W - 20, y1: sy.to(v), y2: sy.to(v) }), element('text', { x: L - 6, y: sy.to(v) + 4, 'text-anchor': 'end' }, text));
     svg.append(element('text', { x: (L + W) / 2, y: H - 6, 'text-anchor': 'middle' }, x), element('text', { x: 4, y: 14 }, y));
@@ -92,7 +85,7 @@
     const [W, H] = [Math.max(500, step * names.length), 320];
     const xs = names.map((_, i) => 60 + (i * (W - 150)) / Math.max(1, names.length - 1));
     const scales = names.map((name) => scale(name, H - 24, 46));
-    const svg = element('svg', { viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': 'parallel coordinates', style: `min-width:${Math.min(W, 900)}px` });
+    const svg = element('svg', { class: 'drawn', viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': 'parallel coordinates', style: `min-width:${Math.min(W, 900)}px` });
     const list = upwards(rows.filter((row) => drawable(row, names)));
     const most = 1500;
     const few = list.length <= most ? list : list.filter((row, i) => row.front || i % Math.ceil(list.length / most) === 0);
@@ -133,6 +126,8 @@
     const list = element('dl', {});
     for (const name of columns.filter((c) => c !== 'point' && c !== 'qcc')) list.append(element('div', {}, element('dt', {}, name), element('dd', {}, shown(value(row, name)))));
     byId('point').replaceChildren(element('strong', {}, `Point ${value(row, 'point')}`), element('p', {}, ...explain(row)), list, element('p', {}, 'Made by ', element('code', {}, `qcc ${value(row, 'qcc') || ''}`), ' beside the options of the sweep.'));
+    const run = document.getElementById(`run-${value(row, 'point')}`);
+    byId('run').replaceChildren(run ? run.content.cloneNode(true) : element('p', { class: 'soft' }, row.front ? 'Of a large front, an even choice of points is shown in detail; this one is not among them.' : 'Points of the front are shown in detail.'));
     mark();
   }
   function mark() {
@@ -186,6 +181,11 @@
   scatter();
   parallel();
   table();
+  document.querySelectorAll('#front [data-point]').forEach((dot) => {
+    // Of very many points the page holds not all that the picture does.
+    const row = byPoint.get(Number(dot.dataset.point));
+    if (row) point_out(dot, row);
+  });
   document.querySelectorAll('#best tbody tr').forEach((line) => line.addEventListener('click', () => choose(byPoint.get(Number(line.dataset.point)))));
   const first = rows.find((row) => row.front) || rows[0];
   if (first) choose(first);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use charts::Run;
 use compiler::backend::generate;
 use compiler::compile::{Network, Quantized, prove};
 use compiler::options::{Granularity, Observer, Options, WeightRounding};
@@ -10,6 +11,7 @@ use isa::Hardware;
 use isa::program::{Meta, Program};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use simulator::explain::Explanation;
 use simulator::report::{Accuracy, ProgramFile, Report};
 
 use super::Calibrated;
@@ -120,10 +122,19 @@ pub(super) fn timed(made: &Made, settings: &Settings, keys: &[&str]) -> Result<N
 }
 
 /// Compiles a graph for a machine and proves the program.
-pub(super) fn proved(made: &Made, settings: &Settings) -> Result<(), String> {
+pub(super) fn proved(made: &Made, settings: &Settings) -> Result<Program, String> {
     let program = generate(&made.graph, &settings.hardware, made.meta.clone());
     let program = program.map_err(|e| e.to_string())?;
-    prove(&program, &made.graph).map_err(|e| e.to_string())
+    prove(&program, &made.graph).map_err(|e| e.to_string())?;
+    Ok(program)
+}
+
+/// What a page shows of a program's run.
+pub(super) fn drawn(program: &Program) -> Result<String, String> {
+    let file = ProgramFile::default();
+    let explanation = Explanation::new(program, &program.hardware, &file);
+    let explanation = explanation.map_err(|e| e.to_string())?;
+    Ok(Run::new(program, &explanation).map_err(|e| e.to_string())?.fragment())
 }
 
 fn file_bytes(program: &Program) -> Result<u64, String> {
