@@ -63,6 +63,10 @@ addEventListener('load', () => {
   seen.width = document.documentElement.scrollWidth;
   seen.window = innerWidth;
   seen.resources = performance.getEntriesByType('resource').length;
+  // Brightness of the paper, and of the text on it.
+  const light = (color) => color.match(/[\d.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part) / 3, 0);
+  seen.paper = light(getComputedStyle(document.body).backgroundColor);
+  seen.ink = [light(getComputedStyle(document.body).color), ...ask('svg text').map((text) => light(getComputedStyle(text).fill))];
   seen.errors = errors;
   parent.postMessage(JSON.stringify(seen), '*');
 });
@@ -148,15 +152,17 @@ def framed(page, width, height=900):
     return frame
 
 
-def read(page, reader, width, paper=False):
-    """What the reader saw in a window of that width, on screen or as it would be on paper; and what is wrong with any page."""
+def read(page, reader, width, kind):
+    """What the reader saw in a window of that width, of a screen (light or dark) or as it would be on paper; and what is wrong with any page."""
+    paper = kind == "paper"
     text = page.read_text()
     if paper:
         # What is meant for paper, on screen, where it can be measured.
         text = text.replace("@media print", "@media screen").replace("@media screen and (prefers", "@media print and (prefers")
-    copy = page.with_name(f"{page.stem}-{width}{'-paper' if paper else ''}.html")
+    copy = page.with_name(f"{page.stem}-{width}-{kind}.html")
     copy.write_text(text.replace("<head>", "<head>" + reader + ANY_READER, 1))
-    dom = browser(["--window-size=1400,1000", "--dump-dom"], framed(copy, width))
+    scheme = f"--blink-settings=preferredColorScheme={0 if kind == 'dark' else 1}"
+    dom = browser(["--window-size=1400,1000", "--dump-dom", scheme], framed(copy, width))
     found = re.search(r'data-seen="([^"]*)"', dom)
     if not found:
         sys.exit(f"{page.name} at width {width} did not come to its end")
@@ -167,10 +173,12 @@ def read(page, reader, width, paper=False):
     # What is missing beside a local file is not among the resources.
     if seen["resources"] or re.search(r'<[^>]*\s(?:src|href)="(?!#)|url\(|@import', page.read_text()):
         problems.append("it asks for other files")
+    if (seen["paper"] < 128) != (kind == "dark") or any(abs(ink - seen["paper"]) < 80 for ink in seen["ink"]):
+        problems.append(f"its paper has brightness {seen['paper']:.0f}, its text {min(seen['ink']):.0f} to {max(seen['ink']):.0f}")
     for chart in seen["charts"]:
         if not chart["marks"] or chart["silent"] or chart["outside"] or chart["text"] < (6 if paper else 9):
             problems.append(f"chart {chart}")
-    return seen, [f"{page.name} at width {width}{' on paper' if paper else ''}: {problem}" for problem in problems]
+    return seen, [f"{page.name} at width {width}, {kind}: {problem}" for problem in problems]
 
 
 def printed(page):
@@ -180,8 +188,8 @@ def printed(page):
     return len(re.findall(rb"/Type\s*/Page\b", pdf.read_bytes()))
 
 
-def check_run(page, report, width, paper=False):
-    seen, problems = read(page, RUN_READER, width, paper)
+def check_run(page, report, width, kind):
+    seen, problems = read(page, RUN_READER, width, kind)
     layers = report["layers"]
     by_cycles = sorted(range(len(layers)), key=lambda i: (layers[i]["cycles"], -i))
     if seen["before"] != list(range(len(layers))) or seen["falling"] != by_cycles[::-1] or seen["rising"] != sorted(range(len(layers)), key=lambda i: (layers[i]["cycles"], i)):
@@ -195,8 +203,8 @@ def check_run(page, report, width, paper=False):
     return problems
 
 
-def check_sweep(page, rows, width, paper=False):
-    seen, problems = read(page, SWEEP_READER, width, paper)
+def check_sweep(page, rows, width, kind):
+    seen, problems = read(page, SWEEP_READER, width, kind)
     measured = [row for row in rows if row["cycles.total"] is not None]
     if seen["dots"] != len(measured) or not 0 < seen["lines"] <= seen["dots"] or not seen["listed"]:
         problems.append(f"{seen['dots']} dots, {seen['lines']} lines, {seen['listed']} listed of {len(measured)} measured points")
@@ -261,10 +269,10 @@ def main():
         front, rows = explore(binaries, scratch)
         made = time.monotonic()
         problems = []
-        for width, paper in ((1280, False), (390, False), (700, True)):
-            problems += check_run(page, report, width, paper)
-            problems += check_run(hostile, report, width, paper)
-            problems += check_sweep(front, rows, width, paper)
+        for width, kind in ((1280, "light"), (390, "light"), (390, "dark"), (700, "paper")):
+            problems += check_run(page, report, width, kind)
+            problems += check_run(hostile, report, width, kind)
+            problems += check_sweep(front, rows, width, kind)
         pages = [printed(page), printed(front)]
         if not all(2 <= count <= 40 for count in pages):
             problems.append(f"printed on {pages} pages")
@@ -275,7 +283,7 @@ def main():
             screenshot(page, 1100, 1500, folder / "run.png")
             screenshot(front, 1100, 1400, folder / "sweep.png")
             screenshot(page, 390, 1000, folder / "phone.png")
-    print(f"pages: one run and {len(rows)} points, at 1280 and 390 and on paper: no script error, no overflow, every chart drawn; printed on {pages[0]} and {pages[1]} pages; "
+    print(f"pages: one run and {len(rows)} points, at 1280 and 390, light, dark and on paper: no script error, no overflow, every chart drawn; printed on {pages[0]} and {pages[1]} pages; "
           f"{made - begun:.0f} s to make, {time.monotonic() - made:.0f} s to read")
 
 
