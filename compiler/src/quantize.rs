@@ -11,6 +11,7 @@ mod error;
 mod fusion;
 mod kept;
 mod layout;
+mod normalization;
 mod params;
 mod plateaus;
 mod scales;

@@ -1,10 +1,10 @@
-"""Judges real image networks by their task: the face that is found, the person that is cut out.
+"""Judges real image networks by their task: the face that is found, the person that is cut out, the text that is read.
 
 usage: tasks.py FOLDER_WITH_BINARIES
 
 Each is compiled with default options for two machines, calibrated on photos without the one it is judged by, proved, and compared there with
-ONNX Runtime's float result; every layer must also equal the host runtime. Networks come from the folder QCC_MODELS, photos from QCC_DATA/photos;
-where either is not set the check says so and is skipped.
+ONNX Runtime's float result; every layer must also equal the host runtime. Text is read in strips of two photos, every other one for calibration.
+Networks come from the folder QCC_MODELS, photos from QCC_DATA; where either is not set the check says so and is skipped.
 """
 
 import os
@@ -16,11 +16,16 @@ import numpy as np
 from PIL import Image
 
 import common
+import ocr
 
 MACHINES = ("edge16", "edge32")
 JUDGED = "astronaut.png"
 LEAST_BOX_IOU = 0.9
 LEAST_MASK_IOU = 0.97
+# Text recognition: a convolutional network with attention, on a machine of each size.
+READERS = ("tiny8", "edge16")
+PAGES = ("photos/page.png", "ocr/imageTextN.png")
+LEAST_READ = 0.95
 
 
 def photo(path, size):
@@ -73,6 +78,28 @@ def judge(tools, model, machine, size, pixels, measure, folder):
     return measure(real, found)
 
 
+def read(tools, model, machine, folder):
+    """Share of the characters that the float network reads which the compiled one reads too."""
+    pages = [pathlib.Path(os.environ["QCC_DATA"]) / page for page in PAGES]
+    strips = [strip for page in pages for strip in ocr.strips(page)]
+    samples, program = folder / "samples.npz", folder / "prog.bin"
+    np.savez(samples, x=np.stack(strips[::2]))
+    shape = f"x=1x3x{ocr.HEIGHT}x{ocr.WIDTH}"
+    tools.qcc(model, program, "--shape", shape, "--data", samples, "--hw", machine)
+    common.run(tools.qsim_path, "verify", program)
+    if not tools.report(program, "--check")["check"]["bit_exact"]:
+        sys.exit(f"{model.stem} on {machine} is not what the host runtime computes")
+    session, alphabet = common.session(model), ocr.alphabet(model)
+    characters = wrong = 0
+    for strip in strips[1::2]:
+        x = {"x": strip[np.newaxis]}
+        real = ocr.text(session.run(None, x)[0], alphabet)
+        found = ocr.text(tools.compute(program, x, folder), alphabet)
+        characters += len(real)
+        wrong += ocr.distance(real, found)
+    return 1 - wrong / characters
+
+
 def main():
     if not {"QCC_MODELS", "QCC_DATA"} <= os.environ.keys():
         print("skipped: QCC_MODELS and QCC_DATA are not both set")
@@ -89,6 +116,11 @@ def main():
                 iou = judge(tools, models / f"{name}.onnx", machine, size, pixels, measure, pathlib.Path(folder))
             failures += iou < least
             print(f"{name} on {machine}: IoU with the float result {iou:.3f}, expected at least {least}", flush=True)
+    for machine in READERS:
+        with tempfile.TemporaryDirectory() as folder:
+            share = read(tools, models / "ppocrv4_rec.onnx", machine, pathlib.Path(folder))
+        failures += share < LEAST_READ
+        print(f"ppocrv4_rec on {machine}: {share:.3f} of the characters that the float network reads, expected at least {LEAST_READ}", flush=True)
     sys.exit(1 if failures else 0)
 
 

@@ -10,6 +10,7 @@ use ir::qgraph::QType;
 
 use super::emit::{NODE_STEP, uncut};
 use super::fusion::Fusion;
+use super::normalization::is_square;
 use super::params::{Grid, Params, SOFTMAX, Storage, ends_in_sigmoid, product_operand, sigmoid};
 use super::sharing::{Sets, Wanted, stored, wanted};
 use super::storages::Storages;
@@ -346,6 +347,11 @@ fn coarsen(
                 / finest(arithmetic.multiplier_bits)
         }
         Op::Mul => x * step(node.inputs[1]) / finest(arithmetic.multiplier_bits),
+        Op::Unary { ref function }
+            if is_square(function) && storages.of(node.inputs[0]).dtype == QType::I16 =>
+        {
+            x * x / finest(arithmetic.multiplier_bits)
+        }
         Op::Add | Op::Sub | Op::Max | Op::Min => x.max(step(node.inputs[1])) / finest(add_bits),
         Op::PRelu => x * largest(node.inputs[1]).max(1.0) / finest(arithmetic.multiplier_bits),
         Op::Clip { .. } => x / finest(add_bits),

@@ -10,9 +10,13 @@ use ir::graph::{Graph, Op, ValueId};
 use super::QuantizeError;
 use super::error::unknown;
 use super::fusion::Fusion;
+use super::normalization::inner_values;
 use super::params::{Storage, ends_in_sigmoid};
 use super::sharing::Sets;
 use crate::options::Options;
+
+/// Bits where eight do not do.
+const WIDE: u8 = 16;
 
 /// Bits that an activation can have.
 const fn is_width(bits: u8) -> bool {
@@ -44,6 +48,13 @@ impl Storages {
         let default = options.storage(options.act_bits);
         let mut by_set: BTreeMap<usize, Storage> =
             asked.iter().map(|(&set, &bits)| (set, options.storage(bits))).collect();
+        let mut raised = BTreeSet::new();
+        for set in inner_values(graph).into_iter().map(|value| sets.find(value)) {
+            if !asked.contains_key(&set) && default.bits < WIDE {
+                by_set.insert(set, options.storage(WIDE));
+                raised.insert(set);
+            }
+        }
         for (node, result, _) in fusion.nodes(graph) {
             let set = sets.find(result);
             if is_join(&node.op) && !asked.contains_key(&set) {
@@ -67,7 +78,10 @@ impl Storages {
             by_set.get(&sets.find(id)).copied().unwrap_or(default)
         };
         let of: Vec<Storage> = (0..graph.values.len()).map(value).collect();
-        let notes = notes(graph, &fusion, &of, options);
+        let mut notes = notes(graph, &fusion, &of, options);
+        if !raised.is_empty() {
+            notes.push(format!("{} values inside normalizations have {WIDE} bits", raised.len()));
+        }
         Ok(Storages { of, notes })
     }
 

@@ -6,6 +6,7 @@ mod given;
 mod lrn;
 mod mixed;
 mod movement;
+mod normalization;
 mod pools;
 
 use ir::graph::{Graph, Op, ValueId, Window};

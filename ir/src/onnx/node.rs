@@ -333,13 +333,19 @@ impl<'a> NodeCtx<'a> {
     }
 
     /// Result `index` of a node with several is `op` of `inputs`; each is a node of its own.
-    pub(super) fn emit_at(&mut self, index: usize, op: Op, inputs: Vec<ValueId>) -> Imported {
+    pub(super) fn emit_at(
+        &mut self,
+        index: usize,
+        op: Op,
+        inputs: Vec<ValueId>,
+        shape: Option<Vec<usize>>,
+    ) -> Imported {
         let result = self.nth_result_name(index)?;
         let name = match index {
             0 => self.name.clone(),
             _ => self.builder.fresh_node_name(&format!("{}/{index}", self.name)),
         };
-        let id = self.builder.add_node(name, op, inputs, result.clone(), None)?;
+        let id = self.builder.add_node(name, op, inputs, result.clone(), shape)?;
         let slot = self.builder.value_slot(id);
         self.builder.bind(&result, slot);
         Ok(())

@@ -18,6 +18,7 @@ mod conv_transpose;
 mod depth_to_space;
 mod dropout;
 mod dynamic;
+mod einsum;
 mod elementwise;
 mod expand;
 mod expansion;
@@ -31,6 +32,7 @@ mod identity;
 mod lrn;
 mod matmul;
 mod max_pool;
+mod normalization;
 mod pad;
 mod prelu;
 mod qlinear;
@@ -119,6 +121,7 @@ pub static OPS: &[OpSpec] = &[
     elementwise::DIV,
     dropout::DROPOUT,
     dynamic::DYNAMIC_QUANTIZE_LINEAR,
+    einsum::EINSUM,
     function::ELU,
     compare::EQUAL,
     function::ERF,
@@ -136,11 +139,14 @@ pub static OPS: &[OpSpec] = &[
     global_pool::GLOBAL_MAX_POOL,
     compare::GREATER,
     compare::GREATER_OR_EQUAL,
+    normalization::GROUP_NORMALIZATION,
     function::HARD_SIGMOID,
     function::HARD_SWISH,
     identity::IDENTITY,
     conditional::IF,
+    normalization::INSTANCE_NORMALIZATION,
     lrn::LRN,
+    normalization::LAYER_NORMALIZATION,
     function::LEAKY_RELU,
     compare::LESS,
     compare::LESS_OR_EQUAL,
@@ -165,6 +171,7 @@ pub static OPS: &[OpSpec] = &[
     qlinear::QLINEAR_CONV,
     qlinear::QLINEAR_MAT_MUL,
     quantize::QUANTIZE_LINEAR,
+    normalization::RMS_NORMALIZATION,
     range::RANGE,
     function::RECIPROCAL,
     reduce::REDUCE_L1,

@@ -2,10 +2,12 @@
 
 mod conditional;
 mod constants;
+mod einsum;
 mod folding;
 mod functions;
 mod hostile;
 mod movement;
+mod normalization;
 mod operators;
 mod operators_on_integers;
 mod quantized;

@@ -30,19 +30,12 @@ pub(super) const FAMILIES: &[Family] = &[
     Family {
         reason: "this form of attention is not supported yet",
         suggestion: "spell it out in MatMul, Softmax and Transpose",
-        ops: &["Attention", "Einsum", "LinearAttention", "RotaryEmbedding"],
+        ops: &["Attention", "LinearAttention", "RotaryEmbedding"],
     },
     Family {
         reason: "this normalization is not supported yet",
-        suggestion: "BatchNormalization is, with stored statistics",
-        ops: &[
-            "GroupNormalization",
-            "InstanceNormalization",
-            "LayerNormalization",
-            "LpNormalization",
-            "MeanVarianceNormalization",
-            "RMSNormalization",
-        ],
+        suggestion: "BatchNormalization (with stored statistics), LayerNormalization, RMSNormalization, InstanceNormalization and GroupNormalization are",
+        ops: &["LpNormalization", "MeanVarianceNormalization"],
     },
     Family {
         reason: "this convolution or pool is not supported yet",

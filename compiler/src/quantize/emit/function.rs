@@ -7,6 +7,7 @@ use isa::numerics::{AddMultipliers, LUT16_NODES, Requant};
 
 use super::{Emitter, Group, onnx_name, scale_error};
 use crate::quantize::QuantizeError;
+use crate::quantize::normalization::is_square;
 use crate::quantize::params::{Params, Storage, nearest};
 use crate::quantize::scales::Assigned;
 
@@ -23,6 +24,15 @@ impl Emitter<'_> {
         let stored = self.stored(x);
         let wanted = self.params(group.result);
         let operand = self.params_of(stored.id).dtype;
+        if operand == QType::I16 && is_square(function) {
+            // A product is exact, and a table of 513 nodes is not.
+            let from = self.params_of(stored.id);
+            let scale = from.scale * from.scale / wanted.scale;
+            let requant = self.requant(group.node, scale, from.span() * from.span())?;
+            let op = QOp::Mul { requant, bounds: wanted.bounds(group.clip) };
+            self.push(group, op, &[stored.id, stored.id], stored.layout);
+            return Ok(());
+        }
         // A table of int16 operands has int16 results; they are rounded to int8 behind it.
         let to = match (operand, wanted.dtype) {
             (QType::I16, QType::I8) => {

@@ -2,11 +2,17 @@
 
 use super::*;
 
-/// Multi-head attention over `n` rows of `heads * depth` channels, scores scaled behind the product.
+/// Multi-head attention over `n` rows of `heads * depth` channels.
 fn attention(heads: usize, n: usize, depth: usize) -> Graph {
     let mut b = Build::new(60);
+    let x = b.input(&[1, n, heads * depth]);
+    let y = attend(&mut b, x, [heads, n, depth]);
+    b.finish(&[y])
+}
+
+/// Attention as PyTorch exports it, scores scaled behind the product.
+fn attend(b: &mut Build, x: ValueId, [heads, n, depth]: [usize; 3]) -> ValueId {
     let width = heads * depth;
-    let x = b.input(&[1, n, width]);
     let all = b.dense(x, 3 * width);
     let split = b.op(Op::Reshape, &[all], &[1, n, 3, heads, depth]);
     let perm = vec![2, 0, 3, 1, 4];
@@ -18,7 +24,7 @@ fn attention(heads: usize, n: usize, depth: usize) -> Graph {
         let one = b.op(Op::Gather { indices }, &[turned], &[1, 1, heads, n, depth]);
         b.op(Op::Reshape, &[one], &[1, heads, n, depth])
     };
-    let [q, k, v] = [0, 1, 2].map(|i| part(&mut b, i));
+    let [q, k, v] = [0, 1, 2].map(|i| part(b, i));
     let k = b.op(Op::Transpose { perm: vec![0, 1, 3, 2] }, &[k], &[1, heads, depth, n]);
     let scores = b.op(Op::MatMul { scale: 1.0 }, &[q, k], &[1, heads, n, n]);
     let scale = b.constant_of(&[], vec![1.0 / (depth as f32).sqrt()]);
@@ -27,8 +33,50 @@ fn attention(heads: usize, n: usize, depth: usize) -> Graph {
     let y = b.op(Op::MatMul { scale: 1.0 }, &[shares, v], &[1, heads, n, depth]);
     let y = b.op(Op::Transpose { perm: vec![0, 2, 1, 3] }, &[y], &[1, n, heads, depth]);
     let y = b.op(Op::Reshape, &[y], &[1, n, width]);
-    let y = b.dense(y, width);
+    b.dense(y, width)
+}
+
+/// A layer normalization with scale and bias.
+fn normalize(b: &mut Build, x: ValueId) -> ValueId {
+    let s = b.shape(x);
+    let one = [s[0], s[1], 1];
+    let mean = || Op::ReduceMean { axes: vec![2] };
+    let m = b.op(mean(), &[x], &one);
+    let d = b.op(Op::Sub, &[x, m], &s);
+    let q = b.op(Op::Mul, &[d, d], &s);
+    let v = b.op(mean(), &[q], &one);
+    let r = b.unary(v, "x 1e-5 add sqrt reciprocal");
+    let y = b.op(Op::Mul, &[d, r], &s);
+    let (scale, bias) = (b.constant_in(&s[2..], 0.5, 1.5), b.constant_in(&s[2..], -0.5, 0.5));
+    let y = b.op(Op::Mul, &[y, scale], &s);
+    b.op(Op::Add, &[y, bias], &s)
+}
+
+/// Layers of a transformer's encoder: attention and two dense layers, each behind a normalization and beside a sum.
+fn encoder(layers: usize, heads: usize, n: usize, depth: usize) -> Graph {
+    let mut b = Build::new(62);
+    let s = [1, n, heads * depth];
+    let mut x = b.input(&s);
+    for _ in 0..layers {
+        let y = normalize(&mut b, x);
+        let y = attend(&mut b, y, [heads, n, depth]);
+        x = b.op(Op::Add, &[x, y], &s);
+        let y = normalize(&mut b, x);
+        let y = b.dense(y, 4 * s[2]);
+        let y = b.unary(y, "x 1.4142135 div erf 1 add 0.5 mul x mul");
+        let y = b.dense(y, s[2]);
+        x = b.op(Op::Add, &[x, y], &s);
+    }
+    let y = normalize(&mut b, x);
     b.finish(&[y])
+}
+
+#[test]
+fn an_encoder_of_two_layers_keeps_its_function() {
+    let graph = encoder(2, 3, 10, 8);
+    let wide = Hardware { acc_bits: 48, ..Hardware::default() };
+    check_sqnr(&graph, &Options::default(), &Hardware::default(), 18.0);
+    check_sqnr(&graph, &Options { act_bits: 16, ..Options::default() }, &wide, 24.0);
 }
 
 #[test]

@@ -97,7 +97,11 @@ fn interpolated_tables_are_as_exact_as_documented() {
     };
     for case in CASES {
         let q = alone(case, 16);
-        let QOp::Lut16 { nodes } = &q.nodes[0].op else { panic!("{}", case.0) };
+        let QOp::Lut16 { nodes } = &q.nodes[0].op else {
+            // A square is a product, rounded once.
+            assert_eq!((case.0, q.nodes[0].op.name()), ("x 2 pow", "mul"));
+            continue;
+        };
         let nodes = nodes.as_slice().try_into().unwrap();
         let (lo, hi) = (case.1 / real(&q, 1), case.2 / real(&q, 1));
         let worst = (lo.ceil() as i32..=hi as i32).map(|stored| {

@@ -101,7 +101,7 @@ fn split(shape: &[usize]) -> (&[usize], [usize; 2]) {
 }
 
 /// `x` in another shape, where it has another one.
-fn shaped(
+pub(super) fn shaped(
     node: &mut NodeCtx<'_>,
     what: &str,
     x: ValueId,

@@ -1,10 +1,14 @@
-//! Reductions along axes, on constants only; ReduceMean of computed values has a file of its own.
+//! Reductions along axes. Of computed values, sums are the mean, which has a file of its own, times their number, and the largest is
+//! a pool; the others are taken of constants only.
 
-use super::{OpSpec, constants_only};
-use crate::onnx::fold::reduce::{Elements, Reduction, reduce};
+use super::{OpSpec, constant_operand, constants_only};
+use crate::function::{Function, Primitive, Term};
+use crate::graph::{Op, Window};
+use crate::onnx::fold::reduce::{Elements, Reduction, reduce, reduced_axes, reduced_shape};
+use crate::onnx::node::{Imported, NodeCtx};
 
 /// What a user can do about a reduction of computed values.
-const SUGGESTION: &str = "ReduceMean is taken for values computed at run time";
+const SUGGESTION: &str = "ReduceMean, ReduceSum, ReduceSumSquare, ReduceL1, ReduceL2 and ReduceMax are taken for values computed at run time";
 
 /// Sum.
 const SUM: Reduction =
@@ -108,8 +112,25 @@ macro_rules! reduction {
     };
 }
 
-reduction!(/** ReduceL1. */ REDUCE_L1, "ReduceL1", [1, 11, 13, 18], L1);
-reduction!(/** ReduceL2. */ REDUCE_L2, "ReduceL2", [1, 11, 13, 18], L2);
+/// A reduction that is a sum of functions of the elements and a function of that sum, where they are given.
+macro_rules! sum {
+    ($(#[$doc:meta])* $constant:ident, $name:literal, $versions:expr, $reduction:expr, $of:expr, $root:expr) => {
+        $(#[$doc])*
+        pub(super) const $constant: OpSpec = OpSpec {
+            constraints: &[constant_operand::<1>("the axes are constant")],
+            import: Some(|node| import(node, $of, $root)),
+            name: $name,
+            versions: &$versions,
+            attributes: &["axes", "keepdims", "noop_with_empty_axes"],
+            fold: Some(|node| reduce(node, $reduction)),
+        };
+    };
+}
+
+const SQUARE: Option<&[Term]> = Some(&[Term::X, Term::X, Term::Apply(Primitive::Mul)]);
+
+sum!(/** ReduceL1. */ REDUCE_L1, "ReduceL1", [1, 11, 13, 18], L1, Some(&[Term::X, Term::Apply(Primitive::Abs)]), None);
+sum!(/** ReduceL2. */ REDUCE_L2, "ReduceL2", [1, 11, 13, 18], L2, SQUARE, Some(Primitive::Sqrt));
 reduction!(
     /** ReduceLogSum. */
     REDUCE_LOG_SUM, "ReduceLogSum", [1, 11, 13, 18, 28], LOG_SUM
@@ -118,11 +139,63 @@ reduction!(
     /** ReduceLogSumExp. */
     REDUCE_LOG_SUM_EXP, "ReduceLogSumExp", [1, 11, 13, 18, 28], LOG_SUM_EXP
 );
-reduction!(/** ReduceMax. */ REDUCE_MAX, "ReduceMax", [1, 11, 12, 13, 18, 20], MAX);
+/** ReduceMax. */
+pub(super) const REDUCE_MAX: OpSpec = OpSpec {
+    name: "ReduceMax",
+    versions: &[1, 11, 12, 13, 18, 20],
+    attributes: &["axes", "keepdims", "noop_with_empty_axes"],
+    constraints: &[constant_operand::<1>("the axes are constant")],
+    fold: Some(|node| reduce(node, MAX)),
+    import: Some(largest),
+};
+
 reduction!(/** ReduceMin. */ REDUCE_MIN, "ReduceMin", [1, 11, 12, 13, 18, 20], MIN);
 reduction!(/** ReduceProd. */ REDUCE_PROD, "ReduceProd", [1, 11, 13, 18], PROD);
-reduction!(/** ReduceSum. */ REDUCE_SUM, "ReduceSum", [1, 11, 13], SUM);
-reduction!(
+sum!(/** ReduceSum. */ REDUCE_SUM, "ReduceSum", [1, 11, 13], SUM, None, None);
+sum!(
     /** ReduceSumSquare. */
-    REDUCE_SUM_SQUARE, "ReduceSumSquare", [1, 11, 13, 18], SUM_SQUARE
+    REDUCE_SUM_SQUARE, "ReduceSumSquare", [1, 11, 13, 18], SUM_SQUARE, SQUARE, None
 );
+
+/// Of a computed operand: `of` each element, summed, and `root` of that.
+fn import(node: &mut NodeCtx<'_>, of: Option<&[Term]>, root: Option<Primitive>) -> Imported {
+    let shape = node.shape(0)?;
+    let axes = reduced_axes(node)?;
+    let mut x = node.operand(0)?;
+    if let Some(terms) = of {
+        let op = Op::Unary { function: Function::new(terms.to_vec())? };
+        x = node.intermediate("terms", op, vec![x], None)?;
+    }
+    let mut kept = shape.clone();
+    if let Some(axes) = axes {
+        let count: usize = axes.iter().map(|&axis| shape[axis]).product();
+        kept = reduced_shape(&shape, &axes, node.attributes().flag("keepdims", true)?);
+        x = node.intermediate("mean", Op::ReduceMean { axes }, vec![x], None)?;
+        let count = node.scalar_constant("count", count as f32);
+        x = node.intermediate("sum", Op::Mul, vec![x, count], None)?;
+    }
+    if let Some(primitive) = root {
+        let op = Op::Unary { function: Function::of(primitive, &[])? };
+        x = node.intermediate("root", op, vec![x], None)?;
+    }
+    node.emit_shaped(Op::Reshape, vec![x], Some(kept))
+}
+
+/// The largest of the elements of a computed operand: a pool over a map of one row, with what is kept for channels.
+fn largest(node: &mut NodeCtx<'_>) -> Imported {
+    let shape = node.shape(0)?;
+    let Some(axes) = reduced_axes(node)? else {
+        return node.forward(0);
+    };
+    let x = node.operand(0)?;
+    let kept: Vec<usize> = (0..shape.len()).filter(|axis| !axes.contains(axis)).collect();
+    let count = |axes: &[usize]| axes.iter().map(|&axis| shape[axis]).product::<usize>();
+    let (rest, reduced) = (count(&kept), count(&axes));
+    let perm = [&kept[..], &axes].concat();
+    let x = node.intermediate("reduced_last", Op::Transpose { perm }, vec![x], None)?;
+    let x = node.intermediate("map", Op::Reshape, vec![x], Some(vec![1, rest, 1, reduced]))?;
+    let window = Window { kernel: [1, reduced], stride: [1, 1], dilation: [1, 1], pad: [0; 4] };
+    let x = node.intermediate("largest", Op::MaxPool { window }, vec![x], None)?;
+    let kept = reduced_shape(&shape, &axes, node.attributes().flag("keepdims", true)?);
+    node.emit_shaped(Op::Reshape, vec![x], Some(kept))
+}

@@ -102,7 +102,7 @@ fn pieces(node: &NodeCtx<'_>) -> Result<Vec<(usize, Vec<Indices>)>, NodeError> {
 fn import(node: &mut NodeCtx<'_>) -> Imported {
     let input = node.operand(0)?;
     for (index, indices) in pieces(node)? {
-        node.emit_at(index, Op::Gather { indices }, vec![input])?;
+        node.emit_at(index, Op::Gather { indices }, vec![input], None)?;
     }
     Ok(())
 }
