@@ -20,7 +20,8 @@ Samples:
              or one subfolder per class: named as in --names, by class index, or (all classes there)
                in sorted order
              or images alone, without labels
-Images and uint8 arrays pass through --preprocess; float arrays are taken as they are.";
+Images and uint8 arrays pass through --preprocess; float arrays are taken as they are.
+Inputs of integer type (token ids, pixels) take arrays of integers, and images without --preprocess.";
 
 /// What `--preprocess` takes.
 pub(crate) const PREPROCESS_HELP: &str = "\

@@ -12,6 +12,7 @@ pub(crate) mod write;
 
 use std::path::{Path, PathBuf};
 
+use ir::onnx::host::Kind;
 use ir::qgraph::{QType, QValue};
 use isa::program::Preprocess;
 use rayon::prelude::*;
@@ -19,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{CliError, read_file};
 use crate::images::{self, ImageInput};
+use crate::parts::{Given, NetworkInputs};
 use crate::preprocess;
 use arrays::{Array, Elements, check_shape, read_arrays};
 use labels::Classes;
@@ -29,7 +31,8 @@ const BATCH: usize = 16;
 /// Samples that can be read one by one.
 pub(crate) struct Samples<'a> {
     source: Source,
-    inputs: &'a [QValue],
+    /// The network's inputs; of stored integers the program's.
+    end: End<'a>,
     how: Option<&'a Preprocess>,
     /// Class of each sample.
     pub labels: Option<Vec<i64>>,
@@ -44,38 +47,53 @@ enum Source {
     Images { files: Vec<PathBuf>, input: ImageInput },
 }
 
+/// What samples are for.
+#[derive(Clone, Copy)]
+enum End<'a> {
+    /// The network.
+    Network(&'a NetworkInputs),
+    /// Inputs of the program, as stored integers.
+    Program,
+}
+
 /// One sample: the elements of each network input, in ONNX order.
-pub(crate) struct Sample(Vec<Elements>);
+pub(crate) struct Sample {
+    elements: Vec<Elements>,
+    /// Its number among the samples.
+    index: usize,
+}
 
 impl<'a> Samples<'a> {
-    /// Reads samples for `inputs`; pixels become real values as `how` says. Labels are read if `classes` says what they mean.
+    /// Reads samples for the inputs of `front`; pixels become real values as `how` says. Labels are read if `classes` says what they mean.
     pub(crate) fn read(
         path: &Path,
-        inputs: &'a [QValue],
+        front: &'a NetworkInputs,
         how: Option<&'a Preprocess>,
         classes: Option<&Classes<'_>>,
     ) -> Result<Samples<'a>, CliError> {
+        let end = End::Network(front);
         if path.is_dir() {
             let listing = folder::list(path, classes)?;
-            let input = image_input(path, inputs, how)?;
+            let input = image_input(path, front, how)?;
             let count = listing.files.len();
             let source = Source::Images { files: listing.files, input };
-            return Ok(Samples { source, inputs, how, labels: listing.labels, count });
+            return Ok(Samples { source, end, how, labels: listing.labels, count });
         }
         if images::is_image(path) {
             images::check_header(&read_file(path)?).map_err(|e| CliError::in_file(path, e))?;
-            let input = image_input(path, inputs, how)?;
+            let input = image_input(path, front, how)?;
             let source = Source::Images { files: vec![path.to_path_buf()], input };
-            return Ok(Samples { source, inputs, how, labels: None, count: 1 });
+            return Ok(Samples { source, end, how, labels: None, count: 1 });
         }
-        Samples::from_arrays(path, inputs, how)
+        Samples::from_arrays(path, front, how)
     }
 
     fn from_arrays(
         path: &Path,
-        inputs: &'a [QValue],
+        front: &'a NetworkInputs,
         how: Option<&'a Preprocess>,
     ) -> Result<Samples<'a>, CliError> {
+        let inputs = &front.inputs;
         let fail = |reason: String| CliError::in_file(path, reason);
         let mut arrays = read_arrays(path)?;
         let labels = match arrays.iter().position(|a| a.name == "y") {
@@ -86,10 +104,13 @@ impl<'a> Samples<'a> {
         };
         let mut ordered = take_inputs(arrays, inputs).map_err(fail)?;
         let mut problems = Vec::new();
-        for (array, input) in ordered.iter_mut().zip(inputs) {
-            if let Err(problem) = check_shape(array, &input.name, &input.view.onnx_shape) {
+        for (i, (array, input)) in ordered.iter_mut().zip(inputs).enumerate() {
+            let pixels = matches!(array.elements, Elements::U8(_));
+            let integers = front.kind(i) != Kind::Real;
+            if let Err(problem) = check_shape(array, &input.name, &input.view.onnx_shape, integers)
+            {
                 problems.push(problem);
-            } else if matches!(array.elements, Elements::U8(_)) && how.is_none() {
+            } else if pixels && how.is_none() && !integers {
                 problems.push(no_preprocessing(&format!("`{}` holds uint8", array.name)));
             }
         }
@@ -111,11 +132,12 @@ impl<'a> Samples<'a> {
         {
             return Err(fail(format!("`y` holds {} labels for {count} samples", labels.len())));
         }
-        Ok(Samples { source: Source::Arrays(ordered), inputs, how, labels, count })
+        let end = End::Network(front);
+        Ok(Samples { source: Source::Arrays(ordered), end, how, labels, count })
     }
 
     /// One sample of stored integers, each input of `[h, w, c]` or any shape of as many elements.
-    pub(crate) fn read_raw(path: &Path, inputs: &'a [QValue]) -> Result<Samples<'a>, CliError> {
+    pub(crate) fn read_raw(path: &Path, inputs: &[QValue]) -> Result<Samples<'a>, CliError> {
         let arrays =
             take_inputs(read_arrays(path)?, inputs).map_err(|e| CliError::in_file(path, e))?;
         let mut problems = Vec::new();
@@ -134,25 +156,27 @@ impl<'a> Samples<'a> {
     }
 
     /// One sample of stored integers in `[h, w, c]` order.
-    pub(crate) fn stored(inputs: &'a [QValue], values: Vec<Vec<i64>>) -> Samples<'a> {
+    pub(crate) fn stored(inputs: &[QValue], values: Vec<Vec<i64>>) -> Samples<'a> {
         let array = |(input, values): (&QValue, Vec<i64>)| Array {
             name: input.name.clone(),
             shape: vec![1, values.len()],
             elements: Elements::I64(values),
         };
         let source = Source::Arrays(inputs.iter().zip(values).map(array).collect());
-        Samples { source, inputs, how: None, labels: None, count: 1 }
+        Samples { source, end: End::Program, how: None, labels: None, count: 1 }
     }
 
     /// Reads one sample.
     pub(crate) fn sample(&self, index: usize) -> Result<Sample, CliError> {
         match &self.source {
-            Source::Arrays(arrays) => Ok(Sample(arrays.iter().map(|a| a.sample(index)).collect())),
+            Source::Arrays(arrays) => {
+                Ok(Sample { elements: arrays.iter().map(|a| a.sample(index)).collect(), index })
+            }
             Source::Images { files, input } => {
                 let file = &files[index];
                 let pixels =
                     input.pixels(&read_file(file)?).map_err(|e| CliError::in_file(file, e))?;
-                Ok(Sample(vec![Elements::U8(pixels)]))
+                Ok(Sample { elements: vec![Elements::U8(pixels)], index })
             }
         }
     }
@@ -185,20 +209,35 @@ impl<'a> Samples<'a> {
         }
     }
 
-    /// Real values of every input of a sample: floats as they are, pixels through the preprocessing. `None` for stored integers.
+    /// Real values of every input of the program for a sample: floats as they are, pixels through the preprocessing, integers through
+    /// what the host does with them. `None` for stored integers.
     pub(crate) fn real(&self, sample: &Sample) -> Result<Option<Vec<Vec<f32>>>, CliError> {
-        let mut out = Vec::with_capacity(self.inputs.len());
-        for (elements, input) in sample.0.iter().zip(self.inputs) {
-            out.push(match elements {
-                Elements::F32(values) => values.clone(),
-                Elements::U8(pixels) => match self.how {
-                    Some(how) => preprocess::apply(how, pixels, &input.view.onnx_shape)?,
-                    None => return Err(CliError::Refused(no_preprocessing("the data are uint8"))),
-                },
-                Elements::I64(_) => return Ok(None),
+        let End::Network(front) = self.end else { return Ok(None) };
+        let mut given = Vec::with_capacity(front.inputs.len());
+        for (i, (elements, input)) in sample.elements.iter().zip(&front.inputs).enumerate() {
+            let integers = front.kind(i) != Kind::Real;
+            given.push(match (elements, self.how) {
+                (Elements::F32(values), _) => Given::Real(values.clone()),
+                (Elements::U8(pixels), Some(how)) => {
+                    Given::Real(preprocess::apply(how, pixels, &input.view.onnx_shape)?)
+                }
+                (Elements::U8(pixels), None) if integers => {
+                    Given::Integers(pixels.iter().map(|&v| v.into()).collect())
+                }
+                (Elements::U8(_), None) => {
+                    return Err(CliError::Refused(no_preprocessing("the data are uint8")));
+                }
+                (Elements::I64(values), _) if integers => Given::Integers(values.clone()),
+                (Elements::I64(_), _) => return Ok(None),
             });
         }
-        Ok(Some(out))
+        let at = |error: CliError| match (error, self.count) {
+            (CliError::Refused(text), 2..) => {
+                CliError::Refused(format!("sample {}: {text}", sample.index))
+            }
+            (other, _) => other,
+        };
+        front.machine(given).map(Some).map_err(at)
     }
 }
 
@@ -209,13 +248,13 @@ impl Sample {
             Elements::I64(values) => Some(values.iter().map(|&v| v as i32).collect()),
             Elements::U8(_) | Elements::F32(_) => None,
         };
-        self.0.iter().map(one).collect()
+        self.elements.iter().map(one).collect()
     }
 
     /// A hash of the elements (of an image: of the pixels the network gets), to notice samples that serve two purposes.
     pub(crate) fn hash(&self) -> u64 {
         let mut hash = Sha256::new();
-        for elements in &self.0 {
+        for elements in &self.elements {
             match elements {
                 Elements::U8(v) => hash.update(v),
                 Elements::F32(v) => v.iter().for_each(|x| hash.update(x.to_le_bytes())),
@@ -284,15 +323,17 @@ fn stored_integers(array: Array, input: &QValue) -> Result<Vec<i64>, String> {
 
 fn image_input(
     path: &Path,
-    inputs: &[QValue],
+    front: &NetworkInputs,
     how: Option<&Preprocess>,
 ) -> Result<ImageInput, CliError> {
-    let [input] = inputs else {
+    let [input] = &front.inputs[..] else {
         return Err(CliError::in_file(
             path,
             "images serve networks with one input; this one takes an .npz with one array per input",
         ));
     };
+    let as_pixels = front.as_pixels();
+    let how = how.or(as_pixels.as_ref());
     let how = how.ok_or_else(|| CliError::in_file(path, no_preprocessing("images are")))?;
     ImageInput::new(how, &input.name, &input.view.onnx_shape)
         .map_err(|e| CliError::in_file(path, e))

@@ -12,6 +12,8 @@ use isa::program::{Meta, Program};
 use sha2::{Digest, Sha256};
 
 use crate::error::{CliError, describe};
+use crate::host::ends;
+use crate::parts::NetworkOutputs;
 
 /// The float graph that a program holds.
 pub(crate) fn embedded_graph(onnx: Vec<u8>, meta: &Meta) -> Result<Graph, CliError> {
@@ -36,7 +38,10 @@ pub(crate) fn open_graph(path: &Path, meta: &Meta) -> Result<Graph, CliError> {
 }
 
 /// A float network ready to run on samples.
-pub(crate) struct Reference(FloatNetwork);
+pub(crate) struct Reference {
+    network: FloatNetwork,
+    back: NetworkOutputs,
+}
 
 impl Reference {
     /// From the bytes of the original ONNX file as the program stores them.
@@ -55,18 +60,25 @@ impl Reference {
         if let Some(how) = program.meta.random_weights {
             randomize(&mut graph, how.seed, how.input_range);
         }
-        let value = |v: &ValueId| &graph.values[v.0 as usize];
-        // Outputs in front of it may have been left out of the program.
-        let first = program.outputs.first().and_then(|o| program.tensors.get(o.tensor as usize));
-        let output = (graph.outputs.iter().map(|v| &value(v).name))
-            .find(|name| first.is_some_and(|tensor| tensor.name == **name))
-            .ok_or_else(|| CliError::refused("the float model lacks the program's first output"))?;
-        FloatNetwork::new(&graph, output).map(Reference).map_err(CliError::refused)
+        let back = NetworkOutputs::of_program(program)?;
+        // Outputs of the model may have been left out of the program.
+        let wanted = ends(program, &program.outputs).into_iter().map(|output| output.name);
+        // Only a tail needs more than the first.
+        let wanted: Vec<String> =
+            wanted.take(if back.has_tail() { usize::MAX } else { 1 }).collect();
+        let has = |name: &String| {
+            graph.outputs.iter().any(|v: &ValueId| graph.values[v.0 as usize].name == *name)
+        };
+        if wanted.is_empty() || !wanted.iter().all(has) {
+            return Err(CliError::refused("the float model lacks the program's outputs"));
+        }
+        let network = FloatNetwork::with_outputs(&graph, wanted).map_err(CliError::refused)?;
+        Ok(Reference { network, back })
     }
 
-    /// The first output's values for one sample.
+    /// The values of the network's first output for one sample, of which the program's inputs are given.
     pub(crate) fn run(&self, inputs: &[Vec<f32>]) -> Result<Vec<f32>, CliError> {
-        self.0.run(inputs).map_err(CliError::refused)
+        self.back.first(self.network.run_all(inputs).map_err(CliError::refused)?)
     }
 }
 

@@ -12,6 +12,7 @@ mod host;
 mod images;
 mod interrupt;
 mod output;
+mod parts;
 mod preprocess;
 mod progress;
 mod qcc;

@@ -10,6 +10,7 @@ use ir::qgraph::{Hwc, QType, QValue, View};
 
 use crate::data::Samples;
 use crate::data::labels::{Classes, read_names};
+use crate::parts::NetworkInputs;
 use crate::{fetch, preprocess, qsim};
 
 /// Reads every sample of `path` (`.npz`, `.npy`, an image, a folder of images) for one input of ONNX extents `shape`, as `--data` does,
@@ -24,7 +25,7 @@ pub fn samples(
     classes: &[String],
 ) -> Result<usize, String> {
     let how = preprocessing.map(preprocess::parse).transpose().map_err(|e| e.to_string())?;
-    let inputs = [input(shape)];
+    let inputs = NetworkInputs::plain(vec![input(shape)]);
     let classes = Classes { names: classes, count: classes.len() };
     let samples =
         Samples::read(path, &inputs, how.as_ref(), Some(&classes)).map_err(|e| e.to_string())?;

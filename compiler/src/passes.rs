@@ -5,6 +5,7 @@
 //! convolutions, data movement becomes rare. Passes are plain data, so that the tools can list, name and document them.
 
 mod affine;
+mod center_variance;
 mod dense_to_conv;
 mod edit;
 mod equalize;
@@ -13,15 +14,19 @@ mod fold_affine;
 mod fold_batch_norm;
 mod fold_constants;
 mod fuse_functions;
+mod fuse_softmax;
 mod hoist_clip;
 mod hoist_quantize;
 mod manager;
 mod mean_to_pool;
+mod merge_axes;
 mod merge_pad;
 mod merge_reshape;
 mod phases;
+mod pull_factors;
 mod remove_dead;
 mod remove_identity;
+mod scaled_mean;
 mod split_phases;
 mod statistics;
 
@@ -54,11 +59,15 @@ pub const GRAPH: &[Pass<Graph>] = &[
     fold_constants::PASS,  // first: later passes look for constant operands
     remove_identity::PASS, // fewer neighbours in the way of the patterns below
     merge_reshape::PASS,
+    fuse_softmax::PASS, // these two before fuse_functions, which takes the squares and exponentials they look for
+    center_variance::PASS,
+    pull_factors::PASS,
     hoist_clip::PASS, // brings activations next to the operator that can fuse them
     hoist_quantize::PASS, // brings roundings next to the operator that ends in one
     fuse_functions::PASS, // before fold_affine, which would take the constants of activations for biases
     fold_batch_norm::PASS, // before fold_affine, so that a bias behind a batch norm finds the convolution
     fold_affine::PASS,
+    merge_axes::PASS, // behind fold_affine, which takes those that vary along one axis
     split_phases::PASS, // after factors and biases have been folded into the transposed convolution
     dense_to_conv::PASS, // after biases have been folded into the dense layers
     mean_to_pool::PASS,

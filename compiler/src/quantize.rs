@@ -15,10 +15,12 @@ mod normalization;
 mod params;
 mod plateaus;
 mod scales;
+mod searched;
 mod sharing;
 mod squant;
 mod storages;
 mod weights;
+mod whole;
 
 use ir::graph::Graph;
 use ir::qgraph::QGraph;

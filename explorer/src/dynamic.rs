@@ -50,6 +50,7 @@ fn is_exact() -> Result<bool, FloatError> {
         }],
         inputs: vec![ValueId(0)],
         outputs: vec![ValueId(2)],
+        ..Graph::default()
     };
     let largest = IntegerWeights { data: vec![i8::MAX; PROBE], scale: vec![1.0 / 127.0] };
     let onnx = save_dynamic(&graph, &BTreeMap::from([("probe".to_owned(), largest)]));
@@ -111,7 +112,7 @@ mod tests {
             node("dense", Op::Dense, &[4, 5], 6),
         ];
         let (inputs, outputs) = (vec![ValueId(0)], vec![ValueId(6)]);
-        let graph = Graph { name: "g".into(), values, nodes, inputs, outputs };
+        let graph = Graph { name: "g".into(), values, nodes, inputs, outputs, ..Graph::default() };
 
         let x = wave(c * n * n, 0.0);
         let weights = dynamic_weights(&graph);

@@ -10,7 +10,7 @@ use runtime::{FloatError, FloatModel, FloatTensor, Prepared, RuntimeError};
 pub struct FloatNetwork {
     model: FloatModel,
     inputs: Vec<(String, Vec<usize>)>,
-    output: String,
+    outputs: Vec<String>,
 }
 
 impl FloatNetwork {
@@ -20,6 +20,15 @@ impl FloatNetwork {
     /// [`FloatError::Load`].
     pub fn new(graph: &Graph, output: &str) -> Result<FloatNetwork, FloatError> {
         FloatNetwork::from_onnx(graph, save_in_common_operators(graph), output)
+    }
+
+    /// A graph, of whose outputs some are wanted.
+    ///
+    /// # Errors
+    /// [`FloatError::Load`].
+    pub fn with_outputs(graph: &Graph, outputs: Vec<String>) -> Result<FloatNetwork, FloatError> {
+        let network = FloatNetwork::from_onnx(graph, save_in_common_operators(graph), "")?;
+        Ok(FloatNetwork { outputs, ..network })
     }
 
     /// A graph in another spelling: an ONNX file with its inputs and its output.
@@ -34,20 +43,33 @@ impl FloatNetwork {
         let value = |v: &ValueId| &graph.values[v.0 as usize];
         let inputs =
             graph.inputs.iter().map(|v| (value(v).name.clone(), value(v).shape.clone())).collect();
-        Ok(FloatNetwork { model: FloatModel::load(onnx)?, inputs, output: output.to_owned() })
+        Ok(FloatNetwork {
+            model: FloatModel::load(onnx)?,
+            inputs,
+            outputs: vec![output.to_owned()],
+        })
     }
 
-    /// The output's elements for one sample, which gives the elements of each input; all in ONNX order.
+    /// The first output's elements for one sample, which gives the elements of each input; all in ONNX order.
     ///
     /// # Errors
     /// [`FloatError`] if the inputs do not suit the network.
     pub fn run(&self, inputs: &[Vec<f32>]) -> Result<Vec<f32>, FloatError> {
+        Ok(self.run_all(inputs)?.into_iter().next().unwrap_or_default())
+    }
+
+    /// The elements of every output that is wanted, as [`run`](Self::run).
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_all(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, FloatError> {
         let tensors = self.inputs.iter().zip(inputs).map(|((name, shape), data)| {
             (name.as_str(), FloatTensor { shape: shape.clone(), data: data.clone() })
         });
         let tensors: Vec<(&str, FloatTensor)> = tensors.collect();
-        let out = self.model.run(&tensors, &[&self.output])?;
-        Ok(out.into_iter().flat_map(|tensor| tensor.data).collect())
+        let wanted: Vec<&str> = self.outputs.iter().map(String::as_str).collect();
+        let out = self.model.run(&tensors, &wanted)?;
+        Ok(out.into_iter().map(|tensor| tensor.data).collect())
     }
 }
 

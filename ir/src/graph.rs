@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use crate::function::Function;
 use crate::indices::Indices;
 use crate::quantized::Encoding;
@@ -28,6 +30,11 @@ pub struct Graph {
     pub inputs: Vec<ValueId>,
     /// Outputs.
     pub outputs: Vec<ValueId>,
+    /// What the host does in front, where the file has inputs that are no real values: a [`Part`](crate::onnx::host::Part) from the
+    /// inputs of the file to those of this graph. The text form leaves it out.
+    pub head: Option<Bytes>,
+    /// What the host does behind: a part from the outputs of this graph to those of the file. The text form leaves it out.
+    pub tail: Option<Bytes>,
 }
 
 /// One tensor that flows through the graph.

@@ -11,6 +11,7 @@ mod closest;
 mod error;
 mod external;
 mod fold;
+pub mod host;
 mod import;
 mod integers;
 mod load;

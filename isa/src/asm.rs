@@ -22,7 +22,7 @@
 //!   load.geom page=0 rows=4 elems=8 bits=8 spad_stride=4 dram_stride=0
 //!   load page=0 dst=16 src=weights count=1 signal=mxu @node=0 @class=weights
 //!   halt
-//! .reference                         ; data lines; .float_model likewise
+//! .reference                         ; data lines; .float_model, .host_head and .host_tail likewise
 //!   .text "..."
 //! .dram 0x4000                       ; bytes of DRAM; if absent, as much as is used
 //! ```

@@ -48,9 +48,12 @@ fn write(out: &mut String, program: &Program) -> fmt::Result {
     }
     writeln!(out, "\n.constants base={:#x}", program.constants_base)?;
     data(out, &program.constants)?;
-    for (directive, blob) in
-        [(".reference", &program.reference), (".float_model", &program.float_model)]
-    {
+    for (directive, blob) in [
+        (".reference", &program.reference),
+        (".float_model", &program.float_model),
+        (".host_head", &program.host.head),
+        (".host_tail", &program.host.tail),
+    ] {
         if let Some(bytes) = blob {
             writeln!(out, "\n{directive}")?;
             blob_lines(out, bytes)?;

@@ -54,6 +54,17 @@ pub struct Program {
     pub reference: Option<Vec<u8>>,
     /// Float model as ONNX bytes (`--embed-float`).
     pub float_model: Option<Vec<u8>>,
+    /// What the host computes at both ends of the network.
+    pub host: Host,
+}
+
+/// What the host computes, as ONNX bytes (opaque here).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Host {
+    /// From the network's inputs to the program's, where they differ.
+    pub head: Option<Vec<u8>>,
+    /// From the program's outputs to the network's, where they differ.
+    pub tail: Option<Vec<u8>>,
 }
 
 /// One engine's straight-line code and what each word is for.

@@ -34,6 +34,7 @@ pub(crate) fn program() -> Program {
         dram_bytes: 0,
         reference: None,
         float_model: None,
+        host: isa::program::Host::default(),
     };
     let mut base = CODE;
     for section in &mut program.code {

@@ -84,7 +84,7 @@ def sections(data):
     """Contents of each section by number."""
     version, count, size, checksum = struct.unpack_from("<IIQI", data, 8)
     table = data[28 : 28 + 24 * count]
-    assert data[:8] == SIGNATURE and version == 1 and size == len(data), "not a program file of version 1"
+    assert data[:8] == SIGNATURE and version == 2 and size == len(data), "not a program file of version 2"
     assert checksum == zlib.crc32(data[8:24] + table), "the header is damaged"
     found = {}
     for number, checksum, offset, size in struct.iter_unpack("<IIQQ", table):

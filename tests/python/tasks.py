@@ -1,4 +1,5 @@
-"""Judges real image networks by their task: the face that is found, the person that is cut out, the text that is read.
+"""Judges real networks by their task: the face that is found, the person that is cut out, the text that is read, key points of people,
+types of files.
 
 usage: tasks.py FOLDER_WITH_BINARIES
 
@@ -17,6 +18,7 @@ from PIL import Image
 
 import common
 import ocr
+import tasks_integer
 
 MACHINES = ("edge16", "edge32")
 JUDGED = "astronaut.png"
@@ -121,6 +123,19 @@ def main():
             share = read(tools, models / "ppocrv4_rec.onnx", machine, pathlib.Path(folder))
         failures += share < LEAST_READ
         print(f"ppocrv4_rec on {machine}: {share:.3f} of the characters that the float network reads, expected at least {LEAST_READ}", flush=True)
+    for name, measure, least, what in [
+        ("movenet_lightning", tasks_integer.movenet, tasks_integer.LEAST_NEAR, "key points within 2 % of the float ones"),
+        ("magika_v3_3", tasks_integer.magika, tasks_integer.LEAST_SAME, "files of the same type as float"),
+    ]:
+        model = models / f"{name}.onnx"
+        if not model.exists():
+            print(f"{name}: skipped, {model} is absent")
+            continue
+        for machine in ("edge16", "tiny8"):
+            with tempfile.TemporaryDirectory() as folder:
+                share, count = measure(tools, model, machine, pathlib.Path(folder))
+            failures += share < least
+            print(f"{name} on {machine}: {share:.1%} of {count} {what}, expected at least {least:.0%}", flush=True)
     sys.exit(1 if failures else 0)
 
 

@@ -69,7 +69,13 @@ impl Array {
 }
 
 /// Samples on the first axis, then the network input's extents with or without its batch of 1; or one sample of just these extents.
-pub(super) fn check_shape(array: &mut Array, input: &str, shape: &[usize]) -> Result<(), String> {
+/// `integers` says whether the input takes such.
+pub(super) fn check_shape(
+    array: &mut Array,
+    input: &str,
+    shape: &[usize],
+    integers: bool,
+) -> Result<(), String> {
     let without_batch = shape.strip_prefix(&[1]).unwrap_or(shape);
     let per_sample = array.shape.get(1..).filter(|s| *s == without_batch || *s == shape);
     if per_sample.is_none() && array.shape == shape {
@@ -83,7 +89,7 @@ pub(super) fn check_shape(array: &mut Array, input: &str, shape: &[usize]) -> Re
             wanted.join(", ")
         ));
     }
-    if matches!(array.elements, Elements::I64(_)) {
+    if !integers && matches!(array.elements, Elements::I64(_)) {
         return Err(format!(
             "`{}` holds {} values, but input `{input}` takes float32, or uint8 pixels",
             array.name,
@@ -309,7 +315,7 @@ mod tests {
             (vec![], vec![3], None),
         ] {
             let mut array = array(&given);
-            let checked = check_shape(&mut array, "x", &takes);
+            let checked = check_shape(&mut array, "x", &takes, false);
             assert_eq!(checked.ok().map(|()| array.shape), read, "{given:?} for {takes:?}");
         }
     }

@@ -33,15 +33,15 @@ impl Drop for Folder {
 }
 
 /// An input of one grey pixel.
-fn pixel() -> [QValue; 1] {
-    [QValue {
+fn pixel() -> NetworkInputs {
+    NetworkInputs::plain(vec![QValue {
         name: "x".into(),
         shape: Hwc { h: 1, w: 1, c: 1 },
         dtype: QType::I8,
         scale: 1.0,
         zero_point: 0,
         view: View { onnx_shape: vec![1, 1, 1, 1], perm: vec![0, 2, 3, 1] },
-    }]
+    }])
 }
 
 /// Pixel values and labels of a folder, or what is wrong with it.
@@ -178,9 +178,9 @@ fn the_same_pixels_have_the_same_hash_however_they_are_stored() {
     let how: Preprocess = "color=gray".parse().unwrap();
     let inputs = pixel();
     let samples = Samples::read(&folder.0, &inputs, Some(&how), None).unwrap();
-    let array = Sample(vec![Elements::U8(vec![5])]);
-    assert_eq!(samples.sample(0).unwrap().hash(), array.hash());
-    assert_ne!(array.hash(), Sample(vec![Elements::U8(vec![6])]).hash());
+    let array = |value| Sample { elements: vec![Elements::U8(vec![value])], index: 0 };
+    assert_eq!(samples.sample(0).unwrap().hash(), array(5).hash());
+    assert_ne!(array(5).hash(), array(6).hash());
 }
 
 #[test]
@@ -194,12 +194,13 @@ fn an_input_named_y_holds_no_labels() {
     };
     let path = folder.0.join("xy.npz");
     fs::write(&path, npz(&[array("x"), array("y")]).unwrap()).unwrap();
-    let [pixel] = pixel();
+    let pixel = pixel().inputs.remove(0);
     let view = View { onnx_shape: vec![1, 1], perm: vec![0, 1] };
     let named = |name: &str| QValue { name: name.into(), view: view.clone(), ..pixel.clone() };
-    let inputs = [named("x"), named("y")];
+    let inputs = NetworkInputs::plain(vec![named("x"), named("y")]);
+    let lone = NetworkInputs::plain(vec![named("x")]);
     let both = Samples::read(&path, &inputs, None, None).unwrap();
-    assert_eq!((both.sample(0).unwrap().0.len(), both.labels), (2, None));
-    let labels = Samples::read(&path, &inputs[..1], None, None).err().unwrap().to_string();
+    assert_eq!((both.sample(0).unwrap().elements.len(), both.labels), (2, None));
+    let labels = Samples::read(&path, &lone, None, None).err().unwrap().to_string();
     assert!(labels.contains("labels"), "{labels}");
 }

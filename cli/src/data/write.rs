@@ -26,6 +26,31 @@ pub(crate) enum Values {
     I8(Vec<i8>),
     /// Stored integers of 16 bits.
     I16(Vec<i16>),
+    /// Integers: positions, for example.
+    I64(Vec<i64>),
+}
+
+impl Values {
+    /// Adds elements of the same type behind these.
+    pub(crate) fn append(&mut self, more: Values) {
+        match (self, more) {
+            (Values::F32(v), Values::F32(w)) => v.extend(w),
+            (Values::I8(v), Values::I8(w)) => v.extend(w),
+            (Values::I16(v), Values::I16(w)) => v.extend(w),
+            (Values::I64(v), Values::I64(w)) => v.extend(w),
+            _ => unreachable!("arrays of one output have one type"),
+        }
+    }
+
+    /// The elements as real values.
+    pub(crate) fn reals(self) -> Vec<f32> {
+        match self {
+            Values::F32(v) => v,
+            Values::I8(v) => v.into_iter().map(f32::from).collect(),
+            Values::I16(v) => v.into_iter().map(f32::from).collect(),
+            Values::I64(v) => v.into_iter().map(|x| x as f32).collect(),
+        }
+    }
 }
 
 /// An `.npy` file.
@@ -34,6 +59,7 @@ pub(crate) fn npy(array: &Written) -> Result<Vec<u8>, CliError> {
         Values::F32(v) => npy_of(&array.shape, v),
         Values::I8(v) => npy_of(&array.shape, v),
         Values::I16(v) => npy_of(&array.shape, v),
+        Values::I64(v) => npy_of(&array.shape, v),
     }
     .map_err(CliError::refused)
 }

@@ -18,12 +18,13 @@ use ir::qgraph::{QGraph, QOp, QType};
 use isa::Hardware;
 use isa::program::Preprocess;
 
-use super::calibrate::{Calibrated, inputs, watch};
+use super::calibrate::{Calibrated, watch};
 use super::compile::first_output_values;
 use crate::data::Samples;
 use crate::data::labels::Classes;
 use crate::error::CliError;
 use crate::output::Talk;
+use crate::parts::NetworkInputs;
 use crate::progress::Stages;
 pub(crate) use goal::{Goal, SearchArgs};
 
@@ -58,7 +59,7 @@ pub(crate) struct Found {
 /// Searches as the goal says; `base` is what the command line says of quantization.
 pub(crate) fn search(task: &Task<'_>, goal: Goal, base: &Options) -> Result<Found, CliError> {
     let Task { network, data, talk, .. } = *task;
-    let inputs = inputs(&network.graph);
+    let inputs = NetworkInputs::of_graph(&network.graph)?;
     let classes = Classes { names: task.names, count: first_output_values(&network.graph) };
     let samples = Samples::read(data, &inputs, task.how, Some(&classes))?;
     if samples.count < 2 {

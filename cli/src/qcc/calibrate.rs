@@ -7,14 +7,13 @@ use compiler::compile::{CompileError, Network};
 use compiler::distill::Settings;
 use compiler::options::{BiasCorrection, Options, WeightRounding};
 use compiler::refine::Probes;
-use ir::graph::Graph;
-use ir::qgraph::QValue;
 use isa::program::Preprocess;
 
 use super::args::QuantizeArgs;
 use crate::data::Samples;
 use crate::error::{CliError, read_file};
 use crate::output::Talk;
+use crate::parts::NetworkInputs;
 use crate::progress::Progress;
 
 /// What is known of the network's activations.
@@ -59,7 +58,7 @@ pub(super) fn calibrate(
         };
         return Ok(Calibrated { table, probes: Probes::default(), sample_hashes: Vec::new() });
     };
-    let inputs = inputs(&network.graph);
+    let inputs = NetworkInputs::of_graph(&network.graph)?;
     let samples = Samples::read(path, &inputs, how, None)?;
     let chosen = (0..samples.count).collect();
     observe(network, path, &samples, chosen, saved, options, talk)
@@ -198,23 +197,4 @@ fn distilled(
     found.samples.iter().for_each(|sample| probes.offer(sample));
     take_means(network, &probes, &mut table, options, talk).map_err(CliError::refused)?;
     Ok(Calibrated { table, probes, sample_hashes: Vec::new() })
-}
-
-/// The graph's inputs as far as reading samples needs them: name and ONNX shape.
-pub(crate) fn inputs(graph: &Graph) -> Vec<QValue> {
-    let describe = |v: &ir::graph::ValueId| {
-        let value = &graph.values[v.0 as usize];
-        QValue {
-            name: value.name.clone(),
-            shape: ir::qgraph::Hwc { h: 1, w: 1, c: value.shape.iter().product() },
-            dtype: ir::qgraph::QType::I8,
-            scale: 1.0,
-            zero_point: 0,
-            view: ir::qgraph::View {
-                onnx_shape: value.shape.clone(),
-                perm: (0..value.shape.len()).collect(),
-            },
-        }
-    };
-    graph.inputs.iter().map(describe).collect()
 }

@@ -11,7 +11,7 @@ use compiler::random_weights::{Replaced, randomize};
 use ir::graph::Graph;
 use ir::onnx::{LoadError, LoadOptions, Model, load};
 use isa::Hardware;
-use isa::program::{Meta, Preprocess, Program, RandomWeights};
+use isa::program::{Host, Meta, Preprocess, Program, RandomWeights};
 
 use super::args::{CompileArgs, MethodArgs, QuantizeArgs};
 use super::autopilot::{self, Found, Task};
@@ -23,6 +23,7 @@ use crate::data::labels::read_names;
 use crate::error::{CliError, read_file};
 use crate::float_model::{check_embeddable, sha256_of_file};
 use crate::output::{Output, Talk, check_distinct};
+use crate::parts::{MOST_SHARE, NetworkInputs, NetworkOutputs, host_work};
 use crate::preprocess;
 use crate::progress::Progress;
 
@@ -32,7 +33,7 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     let hw = machine(&args.machine, &args.quantize)?;
     let shapes = parse_shape(&args.shape)?;
     let how = args.quantize.method.preprocess.as_deref().map(preprocess::parse).transpose()?;
-    let options = quantize_options(&args.quantize, how.as_ref())?;
+    let mut options = quantize_options(&args.quantize, how.as_ref())?;
     let model_sha256 = sha256_of_file(path)?;
     let load_options = LoadOptions { shapes, max_constant_bytes: args.max_constant_bytes };
     let mut model = read_network(path, &load_options)?;
@@ -43,6 +44,9 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     }
     for warning in &model.warnings {
         talk.warn(warning);
+    }
+    if how.is_none() && options.input_range.is_none() {
+        options.input_range = NetworkInputs::of_graph(&model.graph)?.range();
     }
     let labels = match &args.names {
         Some(names) => read_names(names, first_output_values(&model.graph))?,
@@ -125,6 +129,11 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
     drop(stage);
     let mut made = made.map_err(|e| CliError::in_file(path, e))?;
     made.float_model = args.embed_float.then(|| read_file(path)).transpose()?;
+    made.host = Host {
+        head: network.graph.head.as_deref().map(<[u8]>::to_vec),
+        tail: network.graph.tail.as_deref().map(<[u8]>::to_vec),
+    };
+    tell_host(path, &made, talk)?;
     let bytes = made.to_bytes().map_err(CliError::refused)?;
     file.put(&bytes)?;
     for ((kind, _), form) in args.emit.iter().zip(&mut forms) {
@@ -189,6 +198,29 @@ fn not_a_network(path: &Path, error: &LoadError) -> CliError {
         String::new()
     };
     CliError::Refused(format!("{error}{hint}"))
+}
+
+/// Says what the host computes, and that it is much where it is.
+fn tell_host(path: &Path, made: &Program, talk: Talk) -> Result<(), CliError> {
+    NetworkInputs::of_program(made).map_err(|e| CliError::in_file(path, e))?;
+    NetworkOutputs::of_program(made).map_err(|e| CliError::in_file(path, e))?;
+    let work = host_work(made)?;
+    for part in ["head", "tail"] {
+        let ops: Vec<&str> =
+            work.ops.iter().filter(|op| op.part == part).map(|op| op.op.as_str()).collect();
+        if !ops.is_empty() {
+            let place = if part == "head" { "in front of" } else { "behind" };
+            let (count, list) = (ops.len(), ops.join(", "));
+            talk.note(format_args!("the host computes {count} nodes {place} the program: {list}"));
+        }
+    }
+    if work.share > MOST_SHARE {
+        talk.warn(format_args!(
+            "the host computes {:.1} % of the network's operations: more than index work should be",
+            100.0 * work.share
+        ));
+    }
+    Ok(())
 }
 
 fn tell_replaced(replaced: Replaced, talk: Talk) {

@@ -4,16 +4,16 @@ use std::path::Path;
 
 use explorer::diagnose::{Diagnosis, Spread, Subject, diagnose, spread};
 use ir::onnx::LoadOptions;
-use ir::qgraph::QValue;
 use isa::program::Preprocess;
 
 use super::args::DiagnoseArgs;
-use super::calibrate::{Calibrated, calibrate, inputs, observe};
+use super::calibrate::{Calibrated, calibrate, observe};
 use super::compile::{machine, quantize_options, read_network, rewrite};
 use crate::args::parse_shape;
 use crate::data::Samples;
 use crate::error::CliError;
 use crate::output::{Output, Talk, check_distinct};
+use crate::parts::NetworkInputs;
 use crate::preprocess;
 use crate::progress::Progress;
 
@@ -45,7 +45,7 @@ pub(crate) fn diagnose_command(args: &DiagnoseArgs, talk: Talk) -> Result<(), Cl
     let mut saved = q.calib_out.as_deref().map(Output::open).transpose()?;
     let network = rewrite(path, model.graph, &args.quantize.method, talk)?;
     network.check_names(&options).map_err(|e| CliError::in_file(path, e))?;
-    let inputs = inputs(&network.graph);
+    let inputs = NetworkInputs::of_graph(&network.graph)?;
     let samples = chosen(measured, &inputs, how.as_ref(), args.samples as usize)?;
     let Calibrated { table, probes, .. } = calibrate(&network, q, &options, how.as_ref(), talk)?;
     talk.note(format_args!("calibration: {}", table.method));
@@ -76,7 +76,7 @@ pub(crate) fn diagnose_command(args: &DiagnoseArgs, talk: Talk) -> Result<(), Cl
 /// Real inputs of up to `most` samples, spread evenly.
 fn chosen(
     path: &Path,
-    inputs: &[QValue],
+    inputs: &NetworkInputs,
     how: Option<&Preprocess>,
     most: usize,
 ) -> Result<Vec<Vec<Vec<f32>>>, CliError> {
@@ -94,7 +94,7 @@ fn chosen(
 fn over_subsets(
     data: &Path,
     subject: Subject<'_>,
-    inputs: &[QValue],
+    inputs: &NetworkInputs,
     how: Option<&Preprocess>,
     measured: &[Vec<Vec<f32>>],
     talk: Talk,

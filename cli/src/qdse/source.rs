@@ -8,13 +8,13 @@ use compiler::calibrate::{Calibration, Observed};
 use compiler::compile::Network;
 use compiler::options::{BiasCorrection, Options, WeightRounding};
 use compiler::refine::Probes;
-use ir::qgraph::QValue;
 use isa::program::Preprocess;
 
 use super::args::SourceArgs;
 use crate::data::Samples;
 use crate::error::CliError;
 use crate::output::Talk;
+use crate::parts::NetworkInputs;
 use crate::progress::Progress;
 use crate::qcc::calibrate::{take_means, watch};
 
@@ -22,7 +22,7 @@ use crate::qcc::calibrate::{take_means, watch};
 pub(super) struct Source<'a> {
     pub(super) args: &'a SourceArgs,
     pub(super) network: &'a Network,
-    pub(super) inputs: &'a [QValue],
+    pub(super) inputs: &'a NetworkInputs,
     pub(super) how: Option<&'a Preprocess>,
     pub(super) talk: Talk,
     watched: OnceCell<Watched>,
@@ -64,7 +64,7 @@ impl<'a> Source<'a> {
     pub(super) fn new(
         args: &'a SourceArgs,
         network: &'a Network,
-        inputs: &'a [QValue],
+        inputs: &'a NetworkInputs,
         how: Option<&'a Preprocess>,
         talk: Talk,
     ) -> Source<'a> {

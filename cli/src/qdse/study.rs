@@ -15,9 +15,9 @@ use crate::data::Samples;
 use crate::data::labels::{Classes, read_names};
 use crate::error::CliError;
 use crate::output::{Output, Talk, check_distinct};
+use crate::parts::NetworkInputs;
 use crate::preprocess;
 use crate::progress::Progress;
-use crate::qcc::calibrate::inputs;
 use crate::qcc::compile::{first_output_values, options, read_network, rewrite};
 
 /// Bits of weights and activations that the schemes replace.
@@ -52,7 +52,7 @@ pub(crate) fn study_command(args: &StudyArgs, talk: Talk) -> Result<(), CliError
     };
     let mut shown = Output::open(output.as_deref().unwrap_or(Path::new("-")))?;
     let network = rewrite(path, model.graph.clone(), &args.method, talk)?;
-    let inputs = inputs(&network.graph);
+    let inputs = NetworkInputs::of_graph(&network.graph)?;
     let classes = Classes { names: &names, count: values };
     let samples = Samples::read(data, &inputs, how.as_ref(), Some(&classes))?;
     let source = Source::new(args, &network, &inputs, how.as_ref(), talk);

@@ -27,9 +27,9 @@ use crate::data::labels::{Classes, read_names};
 use crate::error::{CliError, read_file};
 use crate::float_model::sha256_of_file;
 use crate::output::{Talk, print};
+use crate::parts::NetworkInputs;
 use crate::preprocess;
 use crate::progress::Progress;
-use crate::qcc::calibrate::inputs;
 use crate::qcc::compile::{first_output_values, options, read_network, rewrite};
 
 /// Bits of weights and activations where no axis says.
@@ -67,7 +67,7 @@ pub(crate) fn sweep_command(args: &SweepArgs, talk: Talk) -> Result<(), CliError
         hardware: &hardware,
     };
     check_layers(setup)?;
-    let inputs = inputs(&network.graph);
+    let inputs = NetworkInputs::of_graph(&network.graph)?;
     let classes = Classes { names: &names, count: values };
     let samples = Samples::read(data, &inputs, how.as_ref(), Some(&classes))?;
     check_labels(&space, &samples, data)?;

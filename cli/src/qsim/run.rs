@@ -17,7 +17,9 @@ use super::trace::{Target, Written};
 use crate::args::{Format, with_suffix};
 use crate::error::{CliError, read_file};
 use crate::float_model::sha256_hex;
+use crate::host::ends;
 use crate::output::{Output, Talk, check_distinct};
+use crate::parts::{NetworkOutputs, host_work};
 use crate::preprocess;
 use outputs::OutputFile;
 use values::Run;
@@ -55,7 +57,12 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
         shown.put(text.as_bytes())?;
         return Output::finish(vec![shown]);
     }
-    let outputs = args.output.as_deref().map(|to| OutputFile::create(to, &program)).transpose()?;
+    let names: Vec<String> = if args.raw {
+        ends(&program, &program.outputs).into_iter().map(|output| output.name).collect()
+    } else {
+        NetworkOutputs::of_program(&program)?.outputs.into_iter().map(|(name, _)| name).collect()
+    };
+    let outputs = args.output.as_deref().map(|to| OutputFile::create(to, &names)).transpose()?;
 
     let mode = if args.cycle_stepped { timing::Mode::Stepped } else { timing::Mode::Event };
     let (timing, trace) = match trace {
@@ -67,6 +74,7 @@ pub(crate) fn run(args: &RunArgs, talk: Talk) -> Result<(), CliError> {
     };
     let mut report = Report::new(&program, &program.hardware, &file, &timing)
         .map_err(|e| CliError::in_file(path, e))?;
+    report.host = host_work(&program)?;
     let mut real_inputs = Vec::new();
     let values = match args.timing_only {
         true => None,

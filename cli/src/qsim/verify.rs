@@ -12,6 +12,7 @@ use isa::Program;
 use super::text::load;
 use crate::error::CliError;
 use crate::output::{check_distinct, print, write_file};
+use crate::parts::{NetworkInputs, NetworkOutputs, host_work};
 
 /// Proves a program sound or lists what is wrong. `accumulators` also asks for its dot products, in a file or not.
 pub(super) fn verify(path: &Path, accumulators: Option<Option<&Path>>) -> Result<(), CliError> {
@@ -38,6 +39,7 @@ pub(super) fn verify(path: &Path, accumulators: Option<Option<&Path>>) -> Result
         text += ", every layer computes what the integer graph says";
         text += &no_wrap(graph, &program);
     }
+    text += &host_parts(&program, path)?;
     text.push('\n');
     let Some(file) = accumulators else { return print(&text) };
     let graph = graph.ok_or_else(|| {
@@ -50,6 +52,20 @@ pub(super) fn verify(path: &Path, accumulators: Option<Option<&Path>>) -> Result
         None => text += &table(&layers),
     }
     print(&text)
+}
+
+/// What the host computes: read, run on zeros, and told.
+fn host_parts(program: &Program, path: &Path) -> Result<String, CliError> {
+    let at = |e: CliError| CliError::in_file(path, e);
+    NetworkInputs::of_program(program).map_err(at)?;
+    NetworkOutputs::of_program(program).map_err(at)?;
+    let work = host_work(program).map_err(at)?;
+    let mut text = String::new();
+    for op in &work.ops {
+        let _ =
+            write!(text, "\n  host {}: {} `{}`, {} elements", op.part, op.op, op.node, op.elements);
+    }
+    Ok(text)
 }
 
 /// The widest dot product, if there is one.

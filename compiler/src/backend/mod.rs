@@ -132,6 +132,7 @@ pub fn generate(graph: &QGraph, hw: &Hardware, meta: Meta) -> Result<Program, Ba
         dram_bytes,
         reference: Some(reference),
         float_model: None,
+        host: isa::program::Host::default(),
     })
 }
 

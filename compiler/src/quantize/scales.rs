@@ -14,7 +14,7 @@ use super::normalization::is_square;
 use super::params::{Grid, Params, SOFTMAX, Storage, ends_in_sigmoid, product_operand, sigmoid};
 use super::sharing::{Sets, Wanted, stored, wanted};
 use super::storages::Storages;
-use super::{Arithmetic, QuantizeError, plateaus};
+use super::{Arithmetic, QuantizeError, plateaus, whole};
 use crate::calibrate::{Calibration, Range};
 
 /// Padding beyond this magnitude stands for minus infinity and has no place in a range.
@@ -96,6 +96,11 @@ pub(super) fn assign(
     }
     if !missing.is_empty() {
         return Err(QuantizeError::MissingRanges { names: missing });
+    }
+    for (input, ends) in whole::integers(graph) {
+        let scale = &mut scales[sets.find(input)];
+        let exact = scale.and_then(|s| whole::exact(s.range(), ends, storages.of(input)));
+        *scale = exact.map(Scale::Fixed).or(*scale);
     }
     let decided = decide(graph, fusion, &mut sets, &mut scales);
     for (node, result, _) in fusion.nodes(graph) {

@@ -12,6 +12,7 @@ use super::error::unknown;
 use super::fusion::Fusion;
 use super::normalization::inner_values;
 use super::params::{Storage, ends_in_sigmoid};
+use super::searched::searched;
 use super::sharing::Sets;
 use crate::options::Options;
 
@@ -55,6 +56,8 @@ impl Storages {
                 raised.insert(set);
             }
         }
+        let searched = widened(graph, &fusion, &sets, &asked);
+        by_set.extend(searched.iter().map(|&set| (set, options.storage(16))));
         for (node, result, _) in fusion.nodes(graph) {
             let set = sets.find(result);
             if is_join(&node.op) && !asked.contains_key(&set) {
@@ -82,6 +85,7 @@ impl Storages {
         if !raised.is_empty() {
             notes.push(format!("{} values inside normalizations have {WIDE} bits", raised.len()));
         }
+        notes.extend(widened_note(graph, &fusion, &sets, &searched));
         Ok(Storages { of, notes })
     }
 
@@ -99,6 +103,39 @@ impl Storages {
     pub(crate) fn notes(&self) -> &[String] {
         &self.notes
     }
+}
+
+/// Sets of values that have 16 bits because of what they are for: those whose width is free and not asked for.
+fn widened(
+    graph: &Graph,
+    fusion: &Fusion,
+    sets: &Sets,
+    asked: &BTreeMap<usize, u8>,
+) -> BTreeSet<usize> {
+    let searched = searched(graph, fusion);
+    if searched.is_empty() {
+        return BTreeSet::new();
+    }
+    let free: BTreeSet<usize> =
+        free_values(graph, fusion, sets).into_values().map(|free| sets.find(free.value)).collect();
+    let wanted = searched.into_iter().map(|value| sets.find(value));
+    wanted.filter(|set| free.contains(set) && !asked.contains_key(set)).collect()
+}
+
+/// Which values have 16 bits for that.
+fn widened_note(
+    graph: &Graph,
+    fusion: &Fusion,
+    sets: &Sets,
+    widened: &BTreeSet<usize>,
+) -> Option<String> {
+    let results =
+        fusion.nodes(graph).filter(|(_, result, _)| widened.contains(&sets.find(*result)));
+    let names: Vec<&str> = results.map(|(node, ..)| node.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        let list = names.join(", ");
+        format!("16 bits for values in which the host looks for positions: {list}")
+    })
 }
 
 /// Operators whose result holds its operands' values, at a scale of its own.

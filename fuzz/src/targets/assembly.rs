@@ -57,6 +57,6 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 fn dictionary() -> Vec<String> {
-    let directives = ".hardware .meta .tensor .input .output .node .constants .code .reference .float_model .dram .hex .zeros .bytes .i16 .i32 .text .param shape= bits= scale= zero= onnx= perm= tensor= dram= base= @node= @class= @tile= wait= signal= load mxu vpu store halt sync";
+    let directives = ".hardware .meta .tensor .input .output .node .constants .code .reference .float_model .host_head .host_tail .dram .hex .zeros .bytes .i16 .i32 .text .param shape= bits= scale= zero= onnx= perm= tensor= dram= base= @node= @class= @tile= wait= signal= load mxu vpu store halt sync";
     directives.split(' ').map(str::to_owned).chain(Hardware::names().map(str::to_owned)).collect()
 }

@@ -3,10 +3,13 @@
 //! A constant enters the graph only when an operator needs it as an operand; shape arithmetic and the like never
 //! does. Several names may stand for one value (Identity, Dropout).
 
+mod host;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::NodeError;
 use super::external::External;
+use super::host::record::Side;
 use super::integers::{IntType, Integers};
 use super::names::UsedNames;
 use super::tensor::{Budget, MAX_RANK, OverLimit};
@@ -25,6 +28,8 @@ enum Slot {
     Constant { name: String, tensor: Tensor },
     /// A value of the graph, constant or not.
     Value(ValueId),
+    /// What the host computes, by its name in its part.
+    Host { side: Side, name: String, example: Tensor },
     /// The result of a node that is not supported.
     Unknown,
 }
@@ -118,14 +123,16 @@ impl Builder {
         match &self.slots[slot.0] {
             Slot::Constant { tensor, .. } => Some(tensor),
             Slot::Value(id) => self.graph.values[id.0 as usize].constant.as_ref(),
-            Slot::Unknown => None,
+            Slot::Host { .. } | Slot::Unknown => None,
         }
     }
 
     /// Shape of what is in a slot.
     pub(super) fn shape(&self, slot: SlotId) -> Option<&[usize]> {
         match &self.slots[slot.0] {
-            Slot::Constant { tensor, .. } => Some(&tensor.shape),
+            Slot::Constant { tensor, .. } | Slot::Host { example: tensor, .. } => {
+                Some(&tensor.shape)
+            }
             Slot::Value(id) => Some(&self.graph.values[id.0 as usize].shape),
             Slot::Unknown => None,
         }
@@ -134,7 +141,9 @@ impl Builder {
     /// Element type of what is in a slot.
     pub(super) fn dtype(&self, slot: SlotId) -> Option<DType> {
         match &self.slots[slot.0] {
-            Slot::Constant { tensor, .. } => Some(tensor.dtype()),
+            Slot::Constant { tensor, .. } | Slot::Host { example: tensor, .. } => {
+                Some(tensor.dtype())
+            }
             Slot::Value(id) => Some(self.graph.values[id.0 as usize].dtype),
             Slot::Unknown => None,
         }
@@ -144,6 +153,10 @@ impl Builder {
     pub(super) fn operand(&mut self, slot: SlotId) -> Option<ValueId> {
         match std::mem::replace(&mut self.slots[slot.0], Slot::Unknown) {
             Slot::Unknown => None,
+            host @ Slot::Host { .. } => {
+                self.slots[slot.0] = host;
+                None
+            }
             Slot::Value(id) => {
                 self.slots[slot.0] = Slot::Value(id);
                 Some(id)

@@ -4,20 +4,24 @@
 //! constant) or imported. A node that cannot be taken is noted and its results become unknown; nodes behind it are
 //! still checked as far as possible, so that one run names everything unsupported.
 
+mod host;
+mod inputs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::builder::{Builder, SlotId};
 use super::error::{ImportError, NodeError, TensorProtoError, Unsupported};
 use super::external::External;
-use super::integers::{IntType, Integers, Reading, reading, round_inputs};
+use super::integers::{IntType, Reading, reading, round_inputs};
 use super::node::{NodeCtx, Refusal};
 use super::ops::{OpSpec, find_in};
 use super::order::{needed_nodes, node_label, reads};
 use super::proto::{DataType, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
-use super::shapes::{Declared, Symbols, all_names};
-use super::tensor::{Budget, MAX_RANK, decode, type_name};
+use super::shapes::{Declared, all_names};
+use super::tensor::{Budget, MAX_RANK, decode};
 use super::unsupported::explain_unknown;
 use crate::graph::Graph;
+use host::Parts;
 
 /// Imports the graph of `model`, and tells what the symbols in its inputs' shapes were taken for.
 pub(super) fn import(
@@ -51,8 +55,20 @@ pub(super) fn import(
         outputs: proto.output.iter().map(|output| output.name.as_str()).collect(),
     };
     let unsupported = Vec::new();
-    let mut import =
-        Import { model, proto, opset, builder, declared, names, unsupported, warnings };
+    let (parts, described, has_integers) = (Parts::default(), Vec::new(), false);
+    let mut import = Import {
+        model,
+        proto,
+        opset,
+        builder,
+        declared,
+        names,
+        unsupported,
+        warnings,
+        parts,
+        described,
+        has_integers,
+    };
     import.constants(proto)?;
     let extents = import.inputs(shapes)?;
     import.nodes(proto, &order)?;
@@ -75,6 +91,12 @@ struct Import<'a> {
     names: Names<'a>,
     unsupported: Vec<Unsupported>,
     warnings: &'a mut Vec<String>,
+    /// What the host computes.
+    parts: Parts,
+    /// The network's inputs as who gives them sees them.
+    described: Vec<ValueInfoProto>,
+    /// Whether some of them are integers.
+    has_integers: bool,
 }
 
 impl Import<'_> {
@@ -120,41 +142,6 @@ impl Import<'_> {
             Err(TensorProtoError::Limit) => Err(self.over_limit(name)),
             Err(source) => Err(ImportError::Tensor { tensor: name.clone(), source }),
         }
-    }
-
-    fn inputs(
-        &mut self,
-        shapes: &BTreeMap<String, Vec<usize>>,
-    ) -> Result<BTreeMap<String, usize>, ImportError> {
-        // Up to IR version 3 constants are listed as inputs too: default values that nobody overrides.
-        let is_constant =
-            |input: &&ValueInfoProto| self.names.constants.contains(input.name.as_str());
-        let inputs: Vec<&ValueInfoProto> =
-            self.proto.input.iter().filter(|input| !is_constant(input)).collect();
-        let symbols = Symbols::new(inputs.iter().copied(), shapes, self.warnings)?;
-        for (index, input) in inputs.into_iter().enumerate() {
-            let shape = symbols.shape(index)?;
-            let element_type = element_type(input);
-            let int = IntType::of(element_type).filter(|int| *int != IntType::INT32);
-            let slot = if element_type == DataType::Float as i32 || int.is_some() {
-                let id = self.builder.add_input(&input.name, shape);
-                let slot = self.builder.value_slot(id);
-                if let Some(int) = int {
-                    self.builder.note_integers(slot, Integers::Open(int));
-                    self.tell_real("input", &input.name, int);
-                }
-                slot
-            } else {
-                let reason = format!(
-                    "element type {} is not supported, expected float",
-                    type_name(element_type)
-                );
-                self.refuse(&input.name, "input", &reason, "feed float32 and cast before export");
-                self.builder.unknown_slot()
-            };
-            self.define(&input.name, slot)?;
-        }
-        Ok(symbols.extents())
     }
 
     fn tell_real(&mut self, end: &str, name: &str, int: IntType) {
@@ -221,6 +208,9 @@ impl Import<'_> {
             self.refuse(&name, op, &reason, &suggestion);
             return Ok(None);
         };
+        if let Some(taken) = self.outsource(spec, node, &name, &inputs, used)? {
+            return Ok(taken);
+        }
         let is_graph_output =
             node.output.first().is_some_and(|name| self.names.outputs.contains(name.as_str()));
         let mut ctx = NodeCtx {
@@ -297,20 +287,7 @@ impl Import<'_> {
     }
 
     fn finish(mut self) -> Result<Graph, ImportError> {
-        for output in &self.proto.output {
-            let undefined = || ImportError::Undefined {
-                place: "the list of outputs".to_owned(),
-                value: output.name.clone(),
-            };
-            let slot = self.builder.slot(&output.name).ok_or_else(undefined)?;
-            // An unknown one means that something is unsupported, which is reported below.
-            if let Some(id) = self.builder.operand(slot) {
-                self.builder.graph.outputs.push(id);
-            }
-            if let Some(integers) = self.builder.integers(slot) {
-                self.tell_real("output", &output.name, integers.int());
-            }
-        }
+        self.split()?;
         round_inputs(&mut self.builder);
         if self.unsupported.is_empty() {
             Ok(self.builder.graph)
@@ -321,7 +298,7 @@ impl Import<'_> {
 }
 
 /// Checks one node against its entry in the table, then folds or imports it.
-fn import_node(
+pub(super) fn import_node(
     spec: &OpSpec,
     ctx: &mut NodeCtx<'_>,
     unsupported: &mut Vec<Unsupported>,

@@ -193,7 +193,7 @@ impl Integers {
 }
 
 /// Standard operators that move elements and read integers as they read floats.
-const MOVES: &[&str] = &[
+pub(super) const MOVES: &[&str] = &[
     "Concat",
     "DepthToSpace",
     "Dropout",
@@ -213,10 +213,10 @@ const MOVES: &[&str] = &[
 ];
 
 /// Operators for which it does not matter what the elements are.
-const BLIND: &[&str] = &["Shape", "Size"];
+pub(super) const BLIND: &[&str] = &["Shape", "Size"];
 
 /// Whether an operator says itself what the integers it reads mean.
-fn reads_integers(op: &str) -> bool {
+pub(super) fn reads_integers(op: &str) -> bool {
     matches!(
         op,
         "ConvInteger" | "DequantizeLinear" | "MatMulInteger" | "MatMulIntegerToFloat" | "QGemm"

@@ -111,7 +111,7 @@ fn import_model(
 }
 
 /// Version of the standard operators; versions of other domains do not matter until a node uses one.
-fn standard_opset(proto: &ModelProto) -> Result<i64, ImportError> {
+pub(super) fn standard_opset(proto: &ModelProto) -> Result<i64, ImportError> {
     let standard = proto.opset_import.iter().find(|set| is_standard_domain(&set.domain));
     let found = standard.ok_or(ImportError::NoOpset)?.version;
     if (OLDEST_OPSET..=NEWEST_OPSET).contains(&found) {

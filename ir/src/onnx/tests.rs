@@ -5,6 +5,7 @@ mod constants;
 mod einsum;
 mod folding;
 mod functions;
+mod host;
 mod hostile;
 mod movement;
 mod normalization;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::hardware::Hardware;
 use crate::inst::{Engine, Inst};
 use crate::instructions::Halt;
-use crate::program::{Meta, Note, Program, SectionKind};
+use crate::program::{Host, Meta, Note, Program, SectionKind};
 
 use super::code::Labels;
 use super::error::AsmFault;
@@ -20,7 +20,7 @@ use super::{code, data, entry};
 pub(super) type Lines<'a> = BTreeMap<(SectionKind, Option<usize>), (usize, &'a str)>;
 
 /// Directives other than data.
-const DIRECTIVES: [&str; 11] = [
+const DIRECTIVES: [&str; 13] = [
     ".hardware",
     ".meta",
     ".tensor",
@@ -31,6 +31,8 @@ const DIRECTIVES: [&str; 11] = [
     ".code",
     ".reference",
     ".float_model",
+    ".host_head",
+    ".host_tail",
     ".dram",
 ];
 
@@ -49,6 +51,8 @@ enum Block {
     Constants,
     Reference,
     FloatModel,
+    HostHead,
+    HostTail,
 }
 
 /// A program in the making.
@@ -95,6 +99,7 @@ impl<'a> Assembler<'a> {
                 dram_bytes: 0,
                 reference: None,
                 float_model: None,
+                host: Host::default(),
             },
             block: Block::Nothing,
             seen: Vec::new(),
@@ -120,7 +125,11 @@ impl<'a> Assembler<'a> {
                 Block::Meta => self.fact(line),
                 Block::Code(engine) => self.code.push((engine, self.sink.line, line)),
                 Block::Constants => self.label(line),
-                Block::Nothing | Block::Reference | Block::FloatModel => {
+                Block::Nothing
+                | Block::Reference
+                | Block::FloatModel
+                | Block::HostHead
+                | Block::HostTail => {
                     let (found, expected) =
                         ("an instruction or setting", "`.code`, `.hardware` or `.meta` first");
                     self.sink.fail_line(AsmFault::Misplaced { found, expected });
@@ -200,6 +209,14 @@ impl<'a> Assembler<'a> {
                 self.block = Block::FloatModel;
                 program.float_model = Some(Vec::new());
             }
+            ".host_head" => {
+                self.block = Block::HostHead;
+                program.host.head = Some(Vec::new());
+            }
+            ".host_tail" => {
+                self.block = Block::HostTail;
+                program.host.tail = Some(Vec::new());
+            }
             _ => {
                 // What has no place of its own in the text is wrong because DRAM is too small.
                 for section in SectionKind::ALL {
@@ -214,13 +231,15 @@ impl<'a> Assembler<'a> {
         fields.finish();
     }
 
-    /// A line of `.constants`, `.reference` or `.float_model`.
+    /// A line of `.constants`, `.reference`, or of a directive like it.
     fn data(&mut self, line: &'a str, directive: &'static str) {
         let none = Vec::new;
         let out = match self.block {
             Block::Constants => &mut self.program.constants,
             Block::Reference => self.program.reference.get_or_insert_with(none),
             Block::FloatModel => self.program.float_model.get_or_insert_with(none),
+            Block::HostHead => self.program.host.head.get_or_insert_with(none),
+            Block::HostTail => self.program.host.tail.get_or_insert_with(none),
             Block::Nothing | Block::Hardware | Block::Meta | Block::Code(_) => {
                 let expected = "`.constants`, `.reference` or `.float_model` first";
                 return self.sink.fail_line(AsmFault::Misplaced { found: "data", expected });

@@ -1,4 +1,4 @@
-//! Bytes: the lines of `.constants`, `.reference` and `.float_model`.
+//! Bytes: the lines of `.constants`, `.reference`, `.float_model`, `.host_head` and `.host_tail`.
 
 use crate::numerics::Requant;
 use crate::numerics::param::{ParamEntry, ParamLayout};

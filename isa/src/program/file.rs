@@ -22,10 +22,10 @@ use crate::hardware::Hardware;
 use crate::inst::Engine;
 
 use super::wire::Reader;
-use super::{Fault, Meta, Program, ProgramError, Section, SectionKind, records};
+use super::{Fault, Host, Meta, Program, ProgramError, Section, SectionKind, records};
 
 /// Version of the format; other versions are refused.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 const SIGNATURE: [u8; 8] = *b"\x89QCC\r\n\x1a\n";
 const HEADER_BYTES: usize = 28;
@@ -100,6 +100,8 @@ impl Program {
             }
             SectionKind::Reference => return Ok(self.reference.clone()),
             SectionKind::FloatModel => return Ok(self.float_model.clone()),
+            SectionKind::HostHead => return Ok(self.host.head.clone()),
+            SectionKind::HostTail => return Ok(self.host.tail.clone()),
         }
         Ok(Some(out))
     }
@@ -237,8 +239,11 @@ impl<'a> Loader<'a> {
         let dram_bytes = u64::from_le_bytes(reader.array()?);
         let constants_base = u64::from_le_bytes(reader.array()?);
         let constants = reader.rest().to_vec();
-        let [reference, float_model] = [SectionKind::Reference, SectionKind::FloatModel]
-            .map(|kind| self.sections.get(&kind).map(|(_, payload)| payload.to_vec()));
+        let optional = |kind| self.sections.get(&kind).map(|(_, payload)| payload.to_vec());
+        let reference = optional(SectionKind::Reference);
+        let float_model = optional(SectionKind::FloatModel);
+        let host =
+            Host { head: optional(SectionKind::HostHead), tail: optional(SectionKind::HostTail) };
         Ok(Program {
             hardware,
             meta,
@@ -252,6 +257,7 @@ impl<'a> Loader<'a> {
             dram_bytes,
             reference,
             float_model,
+            host,
         })
     }
 

@@ -35,6 +35,7 @@ pub(crate) fn sample() -> Program {
         dram_bytes: 0,
         reference: Some(b"graph @conv {\n}\n".to_vec()),
         float_model: Some(vec![0, 255, 1]),
+        host: super::Host { head: Some(vec![1, 2, 3]), tail: Some(vec![4]) },
     };
     let mut end = 256;
     for section in &mut program.code {

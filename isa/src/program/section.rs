@@ -31,11 +31,15 @@ pub enum SectionKind {
     Reference,
     /// Float model.
     FloatModel,
+    /// What the host computes in front of the program.
+    HostHead,
+    /// What the host computes behind it.
+    HostTail,
 }
 
 impl SectionKind {
-    /// Every section a file can have, in file order; the last two may be absent.
-    pub const ALL: [SectionKind; 17] = [
+    /// Every section a file can have, in file order; the last four may be absent.
+    pub const ALL: [SectionKind; 19] = [
         SectionKind::Hardware,
         SectionKind::Meta,
         SectionKind::Tensors,
@@ -53,6 +57,8 @@ impl SectionKind {
         SectionKind::Constants,
         SectionKind::Reference,
         SectionKind::FloatModel,
+        SectionKind::HostHead,
+        SectionKind::HostTail,
     ];
 
     /// Its number in the section table: its position in [`ALL`](Self::ALL), from 1; 0 is the header.
@@ -81,6 +87,8 @@ impl fmt::Display for SectionKind {
             SectionKind::Constants => f.write_str("constants"),
             SectionKind::Reference => f.write_str("reference"),
             SectionKind::FloatModel => f.write_str("float_model"),
+            SectionKind::HostHead => f.write_str("host_head"),
+            SectionKind::HostTail => f.write_str("host_tail"),
         }
     }
 }

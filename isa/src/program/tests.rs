@@ -7,7 +7,9 @@ use crate::inst::{Engine, Inst};
 use crate::instructions::{Halt, Load, LoadGeom, Sync};
 
 use super::sample::sample;
-use super::{Fault, IoBinding, MAX_DRAM_BYTES, Program, ProgramError, Section, SectionKind, Unit};
+use super::{
+    Fault, Host, IoBinding, MAX_DRAM_BYTES, Program, ProgramError, Section, SectionKind, Unit,
+};
 
 #[test]
 fn a_file_comes_back() {
@@ -23,7 +25,8 @@ fn a_file_comes_back() {
 #[test]
 fn optional_sections_may_be_absent_or_empty() {
     for blob in [None, Some(vec![])] {
-        let program = Program { reference: blob.clone(), float_model: blob, ..sample() };
+        let host = Host { head: blob.clone(), tail: blob.clone() };
+        let program = Program { reference: blob.clone(), float_model: blob, host, ..sample() };
         assert_eq!(Program::from_bytes(&program.to_bytes().unwrap()), Ok(program));
     }
 }
@@ -122,9 +125,9 @@ fn damage_is_named() {
     };
     insta::assert_snapshot!(refused(&|b| b[0] = b'P'), @"header at byte 0: not a program file: the first 8 bytes are not its signature");
     insta::assert_snapshot!(refused(&|b| b[4] = b'\n'), @"header at byte 0: not a program file: the first 8 bytes are not its signature (line ends were changed on the way: copy the file as binary)");
-    insta::assert_snapshot!(refused(&|b| b[8] = 9), @"header at byte 8: format version 9, expected 1: compile the network again");
+    insta::assert_snapshot!(refused(&|b| b[8] = 9), @"header at byte 8: format version 9, expected 2: compile the network again");
     insta::assert_snapshot!(refused(&|b| b[30] = 9), @"header at byte 24: checksum #, expected #: the file is damaged");
-    insta::assert_snapshot!(refused(&|b| *b.last_mut().unwrap() = 9), @"float_model at byte 0: checksum #, expected #: the file is damaged");
+    insta::assert_snapshot!(refused(&|b| *b.last_mut().unwrap() = 9), @"host_tail at byte 0: checksum #, expected #: the file is damaged");
     insta::assert_snapshot!(refused(&|b| b.truncate(500)), @"header at byte 16: ends after # bytes, expected at least #: the file is cut off or damaged");
 }
 
@@ -152,7 +155,7 @@ fn forged_tables_are_named() {
     let patched = |at: usize, value: u8| {
         let mut bytes = program.to_bytes().unwrap();
         bytes[at] = value;
-        let checksum = crc32fast::hash(&[&bytes[8..24], &bytes[28..28 + 17 * 24]].concat());
+        let checksum = crc32fast::hash(&[&bytes[8..24], &bytes[28..28 + 19 * 24]].concat());
         bytes[24..28].copy_from_slice(&checksum.to_le_bytes());
         refusal(&bytes)
     };

@@ -45,6 +45,7 @@ fn empty_program(hardware: &Hardware) -> Program {
         dram_bytes: DRAM_BYTES,
         reference: None,
         float_model: None,
+        host: isa::program::Host::default(),
     }
 }
 

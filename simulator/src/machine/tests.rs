@@ -53,6 +53,7 @@ fn program() -> Program {
         dram_bytes: 1024,
         reference: None,
         float_model: None,
+        host: isa::program::Host::default(),
     };
     for (section, base) in program.code.iter_mut().zip([256, 448, 576, 832]) {
         section.base = base;

@@ -6,9 +6,9 @@ use timing::{Bucket, EngineCycles, LayerTime, Timing, TrafficClass};
 
 use super::error::ReportError;
 use super::schema::{
-    Accuracy, Area, BoundCycles, Buckets, Check, Cycles, Energy, Engines, Layer, LayerBound,
-    Memory, Moved, Orders, ProgramFacts, ReadWrite, Report, SCHEMA_VERSION, ScratchpadStreams,
-    Span, Time, Traffic, TrafficClasses, Utilization, Waits,
+    Accuracy, Area, BoundCycles, Buckets, Check, Cycles, Energy, Engines, HostWork, Layer,
+    LayerBound, Memory, Moved, Orders, ProgramFacts, ReadWrite, Report, SCHEMA_VERSION,
+    ScratchpadStreams, Span, Time, Traffic, TrafficClasses, Utilization, Waits,
 };
 use crate::area;
 use crate::bounds::{self, LowerBounds, NodeBound, Peak};
@@ -111,6 +111,7 @@ impl Report {
             },
             accuracy: Accuracy::default(),
             check: Check::default(),
+            host: HostWork::default(),
             orders: Orders::default(),
             top5: Vec::new(),
             layers: layers

@@ -33,6 +33,8 @@ objects! {
         accuracy: Accuracy = "";
         /// Comparison with the host runtime, element by element.
         check: Check = "";
+        /// What of the network the host computes, not the machine: no part of cycles, traffic or energy.
+        host: HostWork = "";
         /// Comparison of hostile orders of the engines' words with the usual one (`--adversarial`).
         orders: Orders = "";
         /// The largest values of the first output, largest first, at most five; empty unless a single sample was named.
@@ -243,6 +245,26 @@ objects! {
         mismatches: Option<u64> = "elements";
         /// The first one, in program order.
         first_mismatch: Option<Mismatch> = "";
+    }
+
+    /// What of the network the host computes.
+    HostWork {
+        /// Its nodes, in order.
+        ops: Vec<HostOp> = "";
+        /// Their elements over these and all operations of the network, two for each multiply-accumulate.
+        share: f64 = "0..1";
+    }
+
+    /// A node that the host computes.
+    HostOp {
+        /// `head` in front of the program, or `tail` behind it.
+        part: String = "name";
+        /// Name of the node.
+        node: String = "name";
+        /// ONNX operator.
+        op: String = "name";
+        /// Elements written; read, of one that chooses among elements; none of one that only changes extents.
+        elements: u64 = "elements";
     }
 
     /// Comparison of hostile orders of the engines' words with the usual one, on one sample.

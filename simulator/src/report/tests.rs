@@ -63,6 +63,13 @@ fn full_report() -> Report {
             place: "tensor `y`".to_owned(),
         }),
     };
+    let op = |part: &str| HostOp {
+        part: part.to_owned(),
+        node: "argmax".to_owned(),
+        op: "ArgMax".to_owned(),
+        elements: 12,
+    };
+    report.host = HostWork { ops: vec![op("head"), op("tail")], share: 0.004 };
     report.top5 = vec![
         Top { class: 948, name: Some("Granny Smith".to_owned()), score: 12.25 },
         Top { class: 7, name: None, score: -0.5 },

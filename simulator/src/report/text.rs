@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use isa::Hardware;
 
-use super::schema::{Buckets, Layer, Moved, Orders, ProgramFacts, Report};
+use super::schema::{Buckets, HostOp, Layer, Moved, Orders, ProgramFacts, Report};
 use crate::wording::{
     WIDTH, bytes, cut, duration, energy_text, grouped, line, percent, printable, ratio,
     significant, wrapped,
@@ -204,7 +204,27 @@ impl Report {
                 }
             }
         }
+        self.host_lines(text);
         self.orders_line(text);
+    }
+
+    /// Which operators the host computes, and how much of the work they are.
+    fn host_lines(&self, text: &mut String) {
+        for part in ["head", "tail"] {
+            let ops: Vec<&HostOp> = self.host.ops.iter().filter(|op| op.part == part).collect();
+            if ops.is_empty() {
+                continue;
+            }
+            let mut names: Vec<&str> = ops.iter().map(|op| op.op.as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            let (count, names) = (ops.len(), printable(&names.join(", ")));
+            line(text, "host", &format!("{part}: {count} operations: {names}"));
+        }
+        if !self.host.ops.is_empty() {
+            let share = 100.0 * self.host.share;
+            line(text, "", &format!("{share:.3} % of the network's operations"));
+        }
     }
 
     fn orders_line(&self, text: &mut String) {

@@ -31,6 +31,7 @@ fn program(words: &[(Engine, Op)]) -> Program {
         dram_bytes: 0,
         reference: None,
         float_model: None,
+        host: isa::program::Host::default(),
     }
 }
 

@@ -59,6 +59,7 @@ impl Code {
                 dram_bytes: 1 << 30,
                 reference: None,
                 float_model: None,
+                host: isa::program::Host::default(),
             },
         }
     }

@@ -249,6 +249,7 @@ pub(crate) fn assemble(hardware: Hardware, nodes: u32, code: [Section; 4]) -> Pr
         dram_bytes: 1 << 24,
         reference: None,
         float_model: None,
+        host: isa::program::Host::default(),
     }
 }
 

@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use ir::qgraph::{QType, QValue};
-use isa::Program;
 use runtime::{QData, QTensor};
 
 use crate::data::write::{Values, Written, npy, npz};
 use crate::error::CliError;
-use crate::host::ends;
 use crate::output::Output;
+use crate::parts::{NetworkOutputs, dequantized};
 
 /// The file that outputs go to, opened before they are computed.
 pub(super) struct OutputFile {
@@ -19,7 +18,7 @@ pub(super) struct OutputFile {
 
 impl OutputFile {
     /// Opens `.npz` for any number of outputs, `.npy` for a single one.
-    pub(super) fn create(path: &Path, program: &Program) -> Result<OutputFile, CliError> {
+    pub(super) fn create(path: &Path, names: &[String]) -> Result<OutputFile, CliError> {
         let archive = match path.extension().and_then(|e| e.to_str()) {
             Some("npz") => true,
             Some("npy") => false,
@@ -30,14 +29,13 @@ impl OutputFile {
                 )));
             }
         };
-        let outputs = ends(program, &program.outputs);
-        if !archive && outputs.len() != 1 {
-            let names: Vec<String> = outputs.iter().map(|o| format!("`{}`", o.name)).collect();
+        if !archive && names.len() != 1 {
+            let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             return Err(CliError::Usage(format!(
                 "--output {}: an .npy holds one array, the network has {} outputs: {}\n  hint: --output {}",
                 path.display(),
-                outputs.len(),
-                names.join(", "),
+                names.len(),
+                quoted.join(", "),
                 path.with_extension("npz").display()
             )));
         }
@@ -49,17 +47,20 @@ impl OutputFile {
         mut self,
         outputs: &[QValue],
         samples: &[Vec<QTensor>],
-        raw: bool,
+        network: Option<&NetworkOutputs>,
     ) -> Result<Output, CliError> {
-        let arrays: Result<Vec<Written>, CliError> = outputs
-            .iter()
-            .enumerate()
-            .map(|(i, output)| {
-                let tensors: Vec<&QTensor> = samples.iter().map(|s| &s[i]).collect();
-                if raw { Ok(stored(output, &tensors)) } else { real(output, &tensors) }
-            })
-            .collect();
-        let bytes = match (&arrays?[..], self.archive) {
+        let arrays = match network {
+            None => outputs
+                .iter()
+                .enumerate()
+                .map(|(i, output)| {
+                    let tensors: Vec<&QTensor> = samples.iter().map(|s| &s[i]).collect();
+                    stored(output, &tensors)
+                })
+                .collect(),
+            Some(back) => real(outputs, samples, back)?,
+        };
+        let bytes = match (&arrays[..], self.archive) {
             ([single], false) => npy(single)?,
             (all, _) => npz(all)?,
         };
@@ -84,18 +85,31 @@ fn stored(output: &QValue, tensors: &[&QTensor]) -> Written {
     Written { name: output.name.clone(), shape: stacked(shape, tensors.len()), values }
 }
 
-/// Real values in the extents of the ONNX output, which for several samples have one more axis in front (or in place of a batch of 1).
-fn real(output: &QValue, tensors: &[&QTensor]) -> Result<Written, CliError> {
-    let mut values = Vec::new();
-    for tensor in tensors {
-        values.extend(runtime::dequantize(tensor, output).map_err(CliError::refused)?);
+/// The network's outputs in their ONNX extents, which for several samples have one more axis in front (or in place of a batch of 1).
+fn real(
+    outputs: &[QValue],
+    samples: &[Vec<QTensor>],
+    back: &NetworkOutputs,
+) -> Result<Vec<Written>, CliError> {
+    let mut arrays: Vec<Written> = Vec::new();
+    for tensors in samples {
+        let one = back.network(dequantized(outputs, tensors)?)?;
+        if arrays.is_empty() {
+            arrays = one;
+            continue;
+        }
+        for (array, more) in arrays.iter_mut().zip(one) {
+            array.values.append(more.values);
+        }
     }
-    let shape = output.view.onnx_shape.clone();
-    let shape = match shape.split_first() {
-        Some((1, rest)) if tensors.len() > 1 => stacked(rest.to_vec(), tensors.len()),
-        _ => stacked(shape, tensors.len()),
-    };
-    Ok(Written { name: output.name.clone(), shape, values: Values::F32(values) })
+    for array in &mut arrays {
+        let shape = std::mem::take(&mut array.shape);
+        array.shape = match shape.split_first() {
+            Some((1, rest)) if samples.len() > 1 => stacked(rest.to_vec(), samples.len()),
+            _ => stacked(shape, samples.len()),
+        };
+    }
+    Ok(arrays)
 }
 
 fn joined<T>(tensors: &[&QTensor], values: impl Fn(&QTensor) -> Vec<T>) -> Vec<T> {

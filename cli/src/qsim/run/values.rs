@@ -22,6 +22,7 @@ use crate::error::CliError;
 use crate::float_model::Reference;
 use crate::host::{ends, integers, largest, tensor};
 use crate::output::{Output, Talk};
+use crate::parts::{NetworkInputs, NetworkOutputs, dequantized};
 use crate::progress::Progress;
 use crate::qsim::args::RunArgs;
 use crate::qsim::check::{Checker, visible};
@@ -37,6 +38,8 @@ pub(super) struct Run<'a> {
     machine: Prepared<'a>,
     order: Order,
     kernels: Kernels,
+    front: NetworkInputs,
+    back: NetworkOutputs,
     inputs: Vec<QValue>,
     outputs: Vec<QValue>,
     reference: Option<QGraph>,
@@ -81,6 +84,8 @@ impl<'a> Run<'a> {
             machine,
             order,
             kernels,
+            front: NetworkInputs::of_program(program)?,
+            back: NetworkOutputs::of_program(program)?,
             inputs: ends(program, &program.inputs),
             outputs: ends(program, &program.outputs),
             reference,
@@ -134,7 +139,8 @@ impl<'a> Run<'a> {
         }
         let Some(file) = file else { return Ok(None) };
         let outputs: Vec<Vec<QTensor>> = outcomes.into_iter().map(|o| o.outputs).collect();
-        file.write(&self.outputs, &outputs, self.args.raw).map(Some)
+        let back = (!self.args.raw).then_some(&self.back);
+        file.write(&self.outputs, &outputs, back).map(Some)
     }
 
     /// The first `most` samples as stored integers, with their labels, for runs with faults.
@@ -227,9 +233,8 @@ impl<'a> Run<'a> {
             return Samples::read_raw(path, &self.inputs);
         }
         let meta = &self.program.meta;
-        let values = self.outputs.first().map_or(0, |o| o.view.onnx_shape.iter().product());
-        let classes = Classes { names: &meta.labels, count: values };
-        let samples = Samples::read(path, &self.inputs, meta.preprocess.as_ref(), Some(&classes))?;
+        let classes = Classes { names: &meta.labels, count: self.back.first_count() };
+        let samples = Samples::read(path, &self.front, meta.preprocess.as_ref(), Some(&classes))?;
         if self.args.input.is_some() && samples.count != 1 {
             return Err(CliError::in_file(
                 path,
@@ -286,8 +291,18 @@ impl<'a> Run<'a> {
         let output = |i: usize| -> Result<QTensor, CliError> {
             Ok(tensor(&self.outputs[i], &machine.read_output(i).map_err(CliError::refused)?))
         };
-        let first = output(0)?;
-        let real_out = runtime::dequantize(&first, &self.outputs[0]).map_err(CliError::refused)?;
+        // Only a tail needs more than the first output; on random inputs it finds nothing.
+        let wanted = self.args.data.is_some() || self.args.input.is_some();
+        let needed = match self.back.has_tail() {
+            true if wanted => self.outputs.len(),
+            true => 0,
+            false => 1,
+        };
+        let tensors: Vec<QTensor> = (0..needed).map(output).collect::<Result<_, _>>()?;
+        let real_out = match needed {
+            0 => Vec::new(),
+            _ => self.back.first(dequantized(&self.outputs, &tensors)?)?,
+        };
         let mut scores = Scores::default();
         let label = samples.labels.as_ref().map(|l| l[index]);
         let reference = match (float, &real) {
@@ -336,7 +351,7 @@ impl<'a> Run<'a> {
 
     /// The largest values of the first output, if it is one vector.
     fn top(&self, values: &[f32]) -> Vec<Top> {
-        let extents = &self.outputs[0].view.onnx_shape;
+        let Some((_, extents)) = self.back.outputs.first() else { return Vec::new() };
         if self.args.input.is_none() || extents.iter().filter(|&&n| n > 1).count() != 1 {
             return Vec::new();
         }
