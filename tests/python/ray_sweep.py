@@ -62,7 +62,7 @@ def lines(path):
 def kill_midway(folder, index):
     """Kills the worker of a shard once it has found some points, and says how many there were."""
     partial = folder / str(index) / "points.partial.jsonl"
-    until = time.monotonic() + 300
+    until = time.monotonic() + 1200
     while lines(partial) < 2:
         if time.monotonic() > until or (folder / str(index) / "points.jsonl").exists():
             sys.exit("no worker was seen at work")
