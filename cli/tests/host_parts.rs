@@ -100,3 +100,13 @@ fn parts_survive_assembly() {
         "{said}"
     );
 }
+
+#[test]
+fn an_export_without_the_parts_says_so() {
+    let folder = folder("export");
+    let args = "net.onnx --data ids.npy -o q.bin --emit qdq=q.onnx";
+    let output = folder.qcc(&args.split(' ').collect::<Vec<_>>());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("the host's nodes are not in it"), "{said}");
+}

@@ -13,7 +13,7 @@ use ir::onnx::{LoadError, LoadOptions, Model, load};
 use isa::Hardware;
 use isa::program::{Host, Meta, Preprocess, Program, RandomWeights};
 
-use super::args::{CompileArgs, MethodArgs, QuantizeArgs};
+use super::args::{CompileArgs, Emit, MethodArgs, QuantizeArgs};
 use super::autopilot::{self, Found, Task};
 use super::calibrate::{Calibrated, calibrate};
 use super::forms::{emitted, open_form};
@@ -134,6 +134,10 @@ pub(crate) fn compile_command(args: &CompileArgs, talk: Talk) -> Result<(), CliE
         tail: network.graph.tail.as_deref().map(<[u8]>::to_vec),
     };
     tell_host(path, &made, talk)?;
+    let exports = args.emit.iter().any(|(kind, _)| matches!(kind, Emit::Qdq));
+    if exports && made.host != Host::default() {
+        talk.warn("--emit qdq writes what the machine computes: the host's nodes are not in it");
+    }
     let bytes = made.to_bytes().map_err(CliError::refused)?;
     file.put(&bytes)?;
     for ((kind, _), form) in args.emit.iter().zip(&mut forms) {
