@@ -24,6 +24,8 @@ pub enum Path {
 pub struct Prepared<'g> {
     graph: &'g QGraph,
     steps: Vec<Step<'g>>,
+    /// Threads that compute an image at once.
+    threads: usize,
     /// Memory of runs that have ended, for those that begin; as many as ever ran at once.
     scratches: Mutex<Vec<Scratch>>,
 }
@@ -45,7 +47,7 @@ impl<'g> Prepared<'g> {
     pub fn with_threads(graph: &'g QGraph, threads: usize) -> Result<Self, RuntimeError> {
         check(graph)?;
         let steps = graph.nodes.iter().map(|node| Step::new(graph, node, threads)).collect();
-        Ok(Self { graph, steps, scratches: Mutex::default() })
+        Ok(Self { graph, steps, threads, scratches: Mutex::default() })
     }
 
     /// The graph.
@@ -71,11 +73,19 @@ impl<'g> Prepared<'g> {
 
     fn run_keeping(&self, inputs: &[QTensor], keep: Keep) -> Result<Vec<QTensor>, RuntimeError> {
         check_inputs(self.graph, inputs)?;
+        if self.threads > 1 {
+            // One of the pool's threads hands out the pieces itself: from outside, each piece would have to wake it first.
+            return Ok(rayon::scope(|_| self.execute(inputs, keep)));
+        }
+        Ok(self.execute(inputs, keep))
+    }
+
+    fn execute(&self, inputs: &[QTensor], keep: Keep) -> Vec<QTensor> {
         let scratch = self.scratches().pop().unwrap_or_default();
         let mut engine = Fast { prepared: self, scratch };
         let values = execute(self.graph, inputs, keep, &mut engine);
         self.scratches().push(engine.scratch);
-        Ok(values)
+        values
     }
 
     /// The free memory. A panic elsewhere cannot leave it in a bad state: it is only taken from and added to.
